@@ -24,8 +24,11 @@ contracts: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks
 
-schemas docs: $(VENV)/.ready
-	$(BIN)/python -m reconciler.cli.main schema --write
+schemas: $(VENV)/.ready
+	$(BIN)/reconcile schema --write
+
+docs: schemas
+	$(BIN)/python -m tests.support.drawing
 
 $(VENV)/.ready: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
