@@ -1,0 +1,155 @@
+"""JSON Schemas (2020-12) of the documents, one a kind and one for all, made from the declarations.
+
+They are for editors and for checks without Python. What only Python can check (rules between fields, ranges of
+durations and sizes) they leave out, so a valid document is never refused. Beyond the standard keywords a field carries
+x-exchange-name, x-unit, x-impact, x-services, x-reference, x-range and x-not-yet-enforced.
+
+Run as `python -m schemas.v1.json_schema --write` or `--check`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from schemas.v1.base import Impact, Model, Spec
+from schemas.v1.document import API_VERSION, SELECTOR_SCHEMA, IgnoredField, Metadata
+from schemas.v1.facts import FieldFacts, ValueType, fields, type_of
+from schemas.v1.generated import Generated, main
+from schemas.v1.kinds import KINDS, Kind
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = dict[str, Any]
+
+
+def document_schema(kind: Kind) -> Schema:
+    """Return the schema of a document of this kind."""
+    return {
+        "$schema": _DIALECT,
+        "$id": f"urn:reconciler:v1:{kind.name}",
+        "title": kind.name,
+        "description": kind.description,
+        "type": "object",
+        "properties": {
+            "apiVersion": {"const": API_VERSION, "description": "Version of the contract."},
+            "kind": {"const": kind.name, "description": "What is declared."},
+            "metadata": _object(Metadata, {}),
+            "spec": _spec(kind),
+            "lifecycle": _lifecycle(),
+        },
+        "required": ["apiVersion", "kind", "metadata", "spec"],
+        "additionalProperties": False,
+    }
+
+
+def estate_schema() -> Schema:
+    """Return the schema of a document of any kind: it picks that kind's own."""
+    return {
+        "$schema": _DIALECT,
+        "$id": "urn:reconciler:v1",
+        "title": "A document of the reconciler",
+        "type": "object",
+        "properties": {"kind": {"enum": list(KINDS), "description": "What is declared."}},
+        "required": ["apiVersion", "kind", "metadata", "spec"],
+        "allOf": [_when(kind) for kind in KINDS],
+        "$defs": {name: _without_headers(document_schema(kind)) for name, kind in KINDS.items()},
+    }
+
+
+def _when(kind: str) -> Schema:
+    chosen = {"properties": {"kind": {"const": kind}}, "required": ["kind"]}
+    return {"if": chosen, "then": {"$ref": f"#/$defs/{kind}"}}
+
+
+def _without_headers(schema: Schema) -> Schema:
+    return {key: value for key, value in schema.items() if key not in ("$schema", "$id")}
+
+
+def _lifecycle() -> Schema:
+    ignore = {
+        "type": "array",
+        "items": _object(IgnoredField, {}),
+        "description": "Fields whose live values are left as they are.",
+    }
+    return {"type": "object", "properties": {"ignore": ignore}, "additionalProperties": False}
+
+
+def _spec(kind: Kind) -> Schema:
+    schema = _object(kind.spec, fields(kind.name))
+    schema["description"] = "The settings."
+    if kind.selects_servers:
+        selector = {**SELECTOR_SCHEMA, "description": "The servers that these settings are for."}
+        schema["properties"] = {"servers": selector, **schema["properties"]}
+        schema["required"] = ["servers", *schema.get("required", [])]
+    conditions = [_required_unless(name, others) for name, others in kind.spec.filled_in.items()]
+    return schema | ({"allOf": conditions} if conditions else {})
+
+
+def _required_unless(name: str, others: Mapping[str, tuple[str, ...]]) -> Schema:
+    """A field that others may fill in is required unless one of them does."""
+    return {"anyOf": [{"required": [name]}, *(_holds(other, words) for other, words in others.items())]}
+
+
+def _holds(name: str, words: tuple[str, ...]) -> Schema:
+    return {"required": [name], "properties": {name: {"enum": list(words)}}}
+
+
+def _object(model: type[Model], facts: Mapping[str, FieldFacts], prefix: str = "") -> Schema:
+    filled_in = model.filled_in if issubclass(model, Spec) else {}
+    names = {model.yaml_name(attribute): field for attribute, field in model.model_fields.items()}
+    schema: Schema = {
+        "type": "object",
+        "properties": {
+            name: _property(type_of(field), facts, prefix + name) | _described(field.description)
+            for name, field in names.items()
+        },
+        "required": [name for name, field in names.items() if field.is_required() and name not in filled_in],
+        "additionalProperties": False,
+    }
+    return schema if schema["required"] else {key: schema[key] for key in schema if key != "required"}
+
+
+def _described(description: str | None) -> Schema:
+    return {"description": description} if description else {}
+
+
+def _property(value_type: ValueType, facts: Mapping[str, FieldFacts], path: str) -> Schema:
+    schema: Schema = dict(value_type.json_schema)
+    if value_type.group is not None:
+        group = _object(value_type.group, facts, f"{path}.")
+        schema = {"anyOf": [group, {"type": "null"}]} if value_type.is_nullable else group
+    return schema | (_extras(facts[path]) if path in facts else {})
+
+
+def _extras(field: FieldFacts) -> Schema:
+    has_range = field.minimum is not None or field.maximum is not None
+    found = {
+        "default": field.default if not field.is_required else None,
+        "x-exchange-name": field.exchange,
+        "x-unit": field.unit,
+        "x-range": field.allowed if has_range else None,
+        "x-reference": field.reference,
+        "x-impact": str(field.impact),
+        "x-services": list(field.services) if field.impact is not Impact.NONE else None,
+        "x-not-yet-enforced": None if field.is_enforced else True,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def generated() -> Generated:
+    """Return the files of schemas/v1/json."""
+    schemas = {name: document_schema(kind) for name, kind in KINDS.items()} | {"reconciler": estate_schema()}
+    texts = {f"{name}.schema.json": _text(schema) for name, schema in schemas.items()}
+    return Generated(Path(__file__).parent / "json", "*.json", texts)
+
+
+def _text(schema: Schema) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(generated()))
