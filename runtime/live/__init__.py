@@ -1,0 +1,20 @@
+"""The live configuration: resources with a revision each, in one SQLite file.
+
+`LiveStore` writes it and belongs to the supervisor alone; `LiveReader` is what the hosts open, read-only.
+"""
+
+from runtime.live.reader import LiveReader
+from runtime.live.resource import Changes, LiveConfigurationError, LiveResource
+from runtime.live.store import Author, ConflictError, Draft, LiveStore, NoSuchVersionError
+
+__all__ = [
+    "Author",
+    "Changes",
+    "ConflictError",
+    "Draft",
+    "LiveConfigurationError",
+    "LiveReader",
+    "LiveResource",
+    "LiveStore",
+    "NoSuchVersionError",
+]

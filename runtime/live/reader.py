@@ -1,0 +1,64 @@
+"""The live configuration as a host sees it: read-only, and asked only for what changed.
+
+A reader belongs to the thread that made it. It never blocks the writer (write-ahead log) and never sees half
+a write.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from types import TracebackType
+
+from runtime.live.resource import COLUMNS, Changes, Row, resource_of
+from runtime.live.tables import open_for_reading
+
+# S608: the text is made of column names of this program, never of data.
+_PRESENT = f"SELECT {COLUMNS} FROM resources WHERE revision > ? ORDER BY revision"  # noqa: S608
+_DELETED = """
+SELECT DISTINCT kind, name FROM versions v WHERE deleted AND revision > ?
+AND NOT EXISTS (SELECT 1 FROM resources r WHERE r.kind = v.kind AND r.name = v.name)
+"""
+
+
+class LiveReader:
+    """Reads the live configuration at `path`. Raises LiveConfigurationError when there is none."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = open_for_reading(path)
+
+    def changes_since(self, epoch: int) -> Changes:
+        """Everything that changed after `epoch` (0: everything), from one consistent view. A host that was
+        busy for many writes sees each resource once, as it is now."""
+        self._database.execute("BEGIN")
+        try:
+            return self._unsynced_changes(epoch)
+        finally:
+            self._database.execute("COMMIT")
+
+    def _unsynced_changes(self, epoch: int) -> Changes:
+        now = current_epoch(self._database)
+        present = (Row(*row) for row in self._database.execute(_PRESENT, (epoch,)))
+        return Changes(
+            epoch=now,
+            present=tuple(resource_of(row) for row in present),
+            deleted=tuple((kind, name) for kind, name in self._database.execute(_DELETED, (epoch,))),
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def __enter__(self) -> LiveReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def current_epoch(database: sqlite3.Connection) -> int:
+    """The revision of the latest write; 0 when nothing was ever written."""
+    row = database.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
+    return int(row[0]) if row else 0
