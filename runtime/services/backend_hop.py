@@ -1,0 +1,161 @@
+"""The first line of the hop from a front end to a back end: who is logged on, proved by a MAC.
+
+`BACKENDAUTHENTICATE <base64url(JSON claims)>.<hex HMAC-SHA256>`: a front end has verified the password and
+says so; the back end believes nobody who does not hold the backend key, no line older than a minute, and no
+line twice. The same line, with another verb, asks a back end to end sessions politely. Nothing is sent or
+received here: `front_end` and `back_end` do that.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import itertools
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+VERB = b"BACKENDAUTHENTICATE "
+VERSION = 1
+#: Longest first line, its CRLF included.
+MAX_LINE = 2048
+#: Seconds between signing and checking, either way (two machines' clocks may differ).
+MAX_AGE = 60.0
+#: Session ids that fit one drain line.
+SESSIONS_PER_DRAIN = 40
+
+#: Nonces of this process: a random beginning and a count. They need not be secret, the MAC covers them.
+_PROCESS = secrets.token_hex(8)
+_lines = itertools.count()
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class HopError(Exception):
+    """The line does not authenticate a front end; the text is for the log, never for the peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logon:
+    """A user whom a front end let in. `client` and `server` are "ip:port" of the client's own connection."""
+
+    user: str
+    session: str
+    client: str
+    server: str
+    is_tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """End these sessions politely, spread over `over` seconds."""
+
+    sessions: tuple[str, ...]
+    over: float
+
+
+class Nonces:
+    """Nonces seen within MAX_AGE of now, so that a line works once. One for all generations of a back end."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+
+    def is_new(self, nonce: str, now: float) -> bool:
+        """True the first time, and remembers it."""
+        self._forget(now - 2 * MAX_AGE)
+        if nonce in self._seen:
+            return False
+        self._seen[nonce] = now
+        return True
+
+    def _forget(self, before: float) -> None:
+        """The oldest come first, so this stops at the first young one."""
+        while self._seen:
+            oldest = next(iter(self._seen))
+            if self._seen[oldest] >= before:
+                return
+            del self._seen[oldest]
+
+
+def sign_logon(key: bytes, logon: Logon) -> bytes:
+    """The line, CRLF included."""
+    return _sign(
+        key,
+        {
+            "verb": "logon",
+            "user": logon.user,
+            "session": logon.session,
+            "client": logon.client,
+            "server": logon.server,
+            "tls": logon.is_tls,
+        },
+    )
+
+
+def sign_drain(key: bytes, drain: Drain) -> bytes:
+    """The line, CRLF included. At most SESSIONS_PER_DRAIN sessions fit."""
+    return _sign(key, {"verb": "drain", "sessions": list(drain.sessions), "over": drain.over})
+
+
+def verify(key: bytes, line: bytes, nonces: Nonces, *, now: float | None = None) -> Logon | Drain:
+    """What the line (without CRLF) says, once its MAC, age and nonce are right. Raises HopError."""
+    moment = time.time() if now is None else now
+    claims = _authentic_claims(key, line)
+    _check_fresh(claims, nonces, moment)
+    try:
+        return _request(claims)
+    except (KeyError, TypeError, ValueError) as error:
+        raise HopError(f"claims are incomplete: {error!r}") from error
+
+
+def _sign(key: bytes, claims: Mapping[str, object]) -> bytes:
+    stamped = {"v": VERSION, **claims, "iat": time.time(), "nonce": f"{_PROCESS}{next(_lines):08x}"}
+    text = base64.urlsafe_b64encode(_to_json(stamped).encode())
+    return VERB + text + b"." + _mac(key, text) + b"\r\n"
+
+
+def _mac(key: bytes, text: bytes) -> bytes:
+    return hmac.digest(key, text, hashlib.sha256).hex().encode()
+
+
+def _authentic_claims(key: bytes, line: bytes) -> Mapping[str, Any]:
+    if not line.startswith(VERB) or len(line) > MAX_LINE:
+        raise HopError("the first line is not BACKENDAUTHENTICATE")
+    text, dot, mac = line.removeprefix(VERB).rpartition(b".")
+    if not dot or not hmac.compare_digest(_mac(key, text), mac):
+        raise HopError("the MAC is wrong: the front end does not hold this runtime's backend key")
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(text))
+    except (binascii.Error, ValueError) as error:
+        raise HopError(f"claims cannot be read: {error}") from error
+    if not isinstance(claims, dict) or claims.get("v") != VERSION:
+        raise HopError(f"claims are not of version {VERSION}")
+    return claims
+
+
+def _check_fresh(claims: Mapping[str, Any], nonces: Nonces, now: float) -> None:
+    issued, nonce = claims.get("iat"), claims.get("nonce")
+    if not isinstance(issued, float | int) or abs(now - issued) > MAX_AGE:
+        raise HopError("the line is too old, or from the future: compare the machines' clocks")
+    if not isinstance(nonce, str) or not nonces.is_new(nonce, now):
+        raise HopError("the line was used before")
+
+
+def _request(claims: Mapping[str, Any]) -> Logon | Drain:
+    if claims["verb"] == "logon":
+        return Logon(
+            user=str(claims["user"]),
+            session=str(claims["session"]),
+            client=str(claims["client"]),
+            server=str(claims["server"]),
+            is_tls=claims["tls"] is True,
+        )
+    if claims["verb"] == "drain":
+        return Drain(
+            sessions=tuple(str(session) for session in claims["sessions"]), over=float(claims["over"])
+        )
+    raise ValueError(f"verb {claims['verb']!r}")

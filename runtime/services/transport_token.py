@@ -1,0 +1,34 @@
+"""The proof with which one of our own services introduces itself to a transport service.
+
+It is a line of `backend_hop` that names, instead of a mailbox, a user that no mailbox can be: a token for a
+mailbox never opens transport, and a token for transport never opens a mailbox. Used by the two ends of the
+internal hop.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from runtime.services.backend_hop import HopError, Logon, Nonces, sign_logon, verify
+
+#: The verb of the line, as the SMTP core sees it.
+VERB = "BACKENDAUTHENTICATE"
+_USER = "*transport"
+
+
+def introduction(key: bytes, fqdn: str) -> Callable[[], bytes]:
+    """Makes a fresh first line each time; `fqdn` is the server that speaks."""
+
+    def line() -> bytes:
+        return sign_logon(key, Logon(_USER, secrets.token_hex(8), "", fqdn, is_tls=False))
+
+    return line
+
+
+def sender_of(key: bytes, argument: str, nonces: Nonces) -> str:
+    """The fully qualified name of the server that introduced itself. Raises HopError."""
+    claims = verify(key, f"{VERB} {argument}".encode("ascii"), nonces)
+    if not isinstance(claims, Logon) or claims.user != _USER:
+        raise HopError("the token is not one for transport")
+    return claims.server

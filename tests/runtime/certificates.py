@@ -1,0 +1,61 @@
+"""Certificates for tests: made once a process, for localhost and 127.0.0.1."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import ssl
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+@dataclass(frozen=True)
+class Pair:
+    certificate: Path
+    key: Path
+
+
+def make_pair(directory: Path, name: str = "localhost") -> Pair:
+    """A self-signed certificate and its key (mode 0600)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    alternatives = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pair = Pair(directory / f"{name}.crt", directory / f"{name}.key")
+    pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    pair.key.touch(mode=0o600)
+    pair.key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return pair
+
+
+@functools.cache
+def shared_pair() -> Pair:
+    """One pair for all tests of this process."""
+    return make_pair(Path(tempfile.mkdtemp(prefix="certificate-")))
+
+
+def client_context() -> ssl.SSLContext:
+    """Trusts the shared certificate, and nothing else."""
+    return ssl.create_default_context(cafile=str(shared_pair().certificate))
