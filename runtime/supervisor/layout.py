@@ -1,0 +1,70 @@
+"""Where everything lies in the state directory.
+
+Called by the supervisor and the hosts. Names of servers, certificates and databases become parts of paths
+here and only here, so this is where a name that would leave its directory is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class UnsafeNameError(ValueError):
+    """A resource's name cannot be a file name."""
+
+
+def safe(name: str) -> str:
+    """`name` as one part of a path. Raises UnsafeNameError."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise UnsafeNameError(f"{name!r} cannot be the name of a directory; rename the resource")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths below one state directory (absolute)."""
+
+    root: Path
+
+    @property
+    def runtime(self) -> Path:
+        """What the supervisor keeps for itself (mode 0700)."""
+        return self.root / "runtime"
+
+    @property
+    def live(self) -> Path:
+        """The live configuration."""
+        return self.runtime / "live.sqlite"
+
+    @property
+    def control_socket(self) -> Path:
+        """The control API's Unix socket (mode 0600)."""
+        return self.runtime / "control.sock"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor and its hosts for as long as any of them lives."""
+        return self.runtime / "supervisor.lock"
+
+    @property
+    def log(self) -> Path:
+        """What the supervisor and the hosts log."""
+        return self.runtime / "supervisor.log"
+
+    def server(self, server: str) -> Path:
+        """What belongs to one declared server."""
+        return self.root / "servers" / safe(server)
+
+    def certificates(self, server: str) -> Path:
+        """Generated certificates and their keys."""
+        return self.server(server) / "certificates"
+
+    def databases(self, server: str) -> Path:
+        """The mailbox databases that the server's back-end host owns."""
+        return self.server(server) / "databases"
+
+    def prepare(self) -> None:
+        """Make the supervisor's directory, closed to everybody else."""
+        self.runtime.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.runtime.chmod(0o700)
