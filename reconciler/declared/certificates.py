@@ -1,0 +1,156 @@
+"""Certificates that come from files: located, read, matched with their keys, and their thumbprints filled in.
+
+Everything that would make a service refuse the certificate later is said here, before anything is applied: a missing or
+unreadable file, no PEM, a key of another certificate, a key with a passphrase, a key that others can read. The private
+key is parsed to compare its public half and forgotten. Called by `load`.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.declared.files import absolute, as_declared
+from reconciler.declared.syntax import error
+from reconciler.model import Diagnostic, Key, Resource, Severity
+from schemas.v1.certificate import Certificate
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.x509 import Certificate as PemCertificate
+
+_CERTIFICATE, _KEY = "certificateFile", "privateKeyFile"
+
+
+class _BadFileError(Exception):
+    """A file cannot be used; the text says why, after "certificateFile cert.pem ", and `hint` how to go on."""
+
+    def __init__(self, why: str, hint: str) -> None:
+        super().__init__(why)
+        self.hint = hint
+
+
+def resolve_certificates(resources: Mapping[Key, Resource]) -> tuple[dict[Key, Resource], list[Diagnostic]]:
+    """The resources that name certificate files, with absolute paths and thumbprints; and what is wrong with them."""
+    resolved: dict[Key, Resource] = {}
+    problems: list[Diagnostic] = []
+    for key, resource in resources.items():
+        if isinstance(resource.spec, Certificate) and resource.spec.certificate_file is not None:
+            spec, found = _resolve(resource, resource.spec)
+            resolved[key] = replace(resource, spec=spec)
+            problems.extend(found)
+    return resolved, problems
+
+
+def _resolve(resource: Resource, spec: Certificate) -> tuple[Certificate, list[Diagnostic]]:
+    declaring = resource.position().file
+    certificate_file = absolute(str(spec.certificate_file), declaring)
+    key_file = absolute(str(spec.private_key_file), declaring)
+    problems = list(_problems(resource, certificate_file, key_file))
+    update: dict[str, object] = {"certificate_file": certificate_file, "private_key_file": key_file}
+    if not problems or all(problem.severity is Severity.WARNING for problem in problems):
+        update["thumbprint"] = thumbprint = _certificate(certificate_file).fingerprint(_sha256()).hex()
+        problems.extend(_thumbprint_problems(resource, spec, thumbprint))
+    return spec.model_copy(update=update), problems
+
+
+def _problems(resource: Resource, certificate_file: str, key_file: str) -> Iterator[Diagnostic]:
+    certificate = public_key = None
+    try:
+        certificate = _certificate(certificate_file)
+    except _BadFileError as failure:
+        yield _about(resource, _CERTIFICATE, certificate_file, failure)
+    try:
+        public_key = _public_half(key_file)
+    except _BadFileError as failure:
+        yield _about(resource, _KEY, key_file, failure)
+    if certificate is None or public_key is None:
+        return
+    if _spki(certificate.public_key()) != public_key:
+        mismatch = _BadFileError(
+            "is not the key of this certificate", "name the key that the certificate was made for"
+        )
+        yield _about(resource, _KEY, key_file, mismatch)
+    if certificate.not_valid_after_utc < datetime.now(UTC):
+        expired = _BadFileError(
+            f"expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC", "renew it"
+        )
+        yield replace(_about(resource, _CERTIFICATE, certificate_file, expired), severity=Severity.WARNING)
+
+
+def _about(resource: Resource, path: str, file: str, failure: _BadFileError) -> Diagnostic:
+    position = resource.position(path)
+    message = f"{path}: {as_declared(file, position.file)} {failure}"
+    return error("certificate", message, position, failure.hint)
+
+
+def _thumbprint_problems(resource: Resource, spec: Certificate, found: str) -> Iterator[Diagnostic]:
+    if spec.thumbprint is not None and spec.thumbprint != found:
+        message = f"thumbprint: the file's certificate has {found}"
+        hint = "correct it, or leave it out: it is filled in from the file"
+        yield error("certificate", message, resource.position("thumbprint"), hint)
+
+
+@lru_cache(maxsize=256)
+def _certificate_of(pem: bytes) -> PemCertificate:
+    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415 - 48 ms that only such files pay
+
+    try:
+        return load_pem_x509_certificate(pem)
+    except ValueError:
+        hint = "name a PEM file that starts with -----BEGIN CERTIFICATE-----"
+        raise _BadFileError("holds no certificate in PEM", hint) from None
+
+
+def _certificate(file: str) -> PemCertificate:
+    return _certificate_of(_read(file))
+
+
+def _public_half(file: str) -> bytes:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415 - as above
+
+    pem = _read(file)
+    mode = stat.S_IMODE(Path(file).stat().st_mode)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise _BadFileError(
+            f"can be read by others (mode {mode:04o})", "chmod 600 it; a private key is its owner's alone"
+        )
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise _BadFileError(
+            "is protected by a passphrase", "write it without one, readable by its owner alone"
+        ) from None
+    except ValueError:
+        hint = "name a PEM file that starts with -----BEGIN PRIVATE KEY-----"
+        raise _BadFileError("holds no private key in PEM", hint) from None
+    return _spki(key.public_key())
+
+
+def _spki(key: object) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 - as above
+
+    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
+    return encoded
+
+
+def _sha256() -> SHA256:
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - as above
+
+    return SHA256()
+
+
+def _read(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except FileNotFoundError:
+        raise _BadFileError(
+            "does not exist", "a path is relative to this file; create it or correct the path"
+        ) from None
+    except OSError as failure:
+        raise _BadFileError(f"cannot be read: {failure.strerror}", "check its permissions") from None

@@ -1,0 +1,221 @@
+"""What only all resources together show: two that want one port, one address, one domain.
+
+All declared servers run on one machine, so their services share its ports. A service that does not start by itself does
+not listen and clashes with nobody. Receive connectors of one service may share an address as long as their
+remoteIPRanges differ, as in Exchange. Called by `load`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+
+from reconciler.declared.positions import Positions
+from reconciler.declared.syntax import error
+from reconciler.model import Diagnostic, Key, Position, Resource
+from schemas.v1.accepted_domain import AcceptedDomain
+from schemas.v1.addresses import parse_binding
+from schemas.v1.base import Spec
+from schemas.v1.imap_settings import ImapSettings
+from schemas.v1.kinds import KINDS
+from schemas.v1.mailbox import Mailbox
+from schemas.v1.pop_settings import PopSettings
+from schemas.v1.receive_connector import ReceiveConnector, TransportRole
+from schemas.v1.server import Server
+from schemas.v1.types import Binding
+from schemas.v1.words import StartupType
+
+Resources = Mapping[Key, Resource]
+
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
+_LOOPBACK = "127.0.0.1"
+_CONNECTOR_SERVICE = {
+    TransportRole.FRONTEND_TRANSPORT: "frontend-transport",
+    TransportRole.HUB_TRANSPORT: "transport",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """One service wants one address. `sharing` is what may differ between two connectors that share it."""
+
+    binding: Binding
+    service: str
+    resource: Resource | None
+    path: str
+    position: Position
+    sharing: object = None
+
+    @property
+    def subject(self) -> str:
+        owner = f"{self.resource.key} {self.path}" if self.resource else "its default"
+        return f"{self.service} ({owner})"
+
+
+def clashes(resources: Resources) -> Iterator[Diagnostic]:
+    """Every clash, placed at the later claim, with the position of the earlier one in its text."""
+    yield from _port_clashes(resources)
+    yield from _address_clashes(resources)
+    yield from _domain_clashes(resources)
+
+
+# Ports
+
+
+def _port_clashes(resources: Resources) -> Iterator[Diagnostic]:
+    by_port: dict[int, list[_Claim]] = defaultdict(list)
+    for claim in _claims(resources):
+        earlier = next((other for other in by_port[claim.binding.port] if _clash(other, claim)), None)
+        if earlier is not None:
+            yield _port_clash(earlier, claim)
+        by_port[claim.binding.port].append(claim)
+
+
+def _port_clash(earlier: _Claim, later: _Claim) -> Diagnostic:
+    first = f"{earlier.binding} for {earlier.subject} at {earlier.position}"
+    message = f"{later.binding} for {later.subject} clashes with {first}"
+    hint = "all servers share this machine; choose another port or address"
+    return error("port-clash", message, later.position, hint)
+
+
+def _clash(one: _Claim, other: _Claim) -> bool:
+    if not _overlap(one.binding.host, other.binding.host):
+        return False
+    may_share = (
+        one.service == other.service and one.binding == other.binding and one.resource is not other.resource
+    )
+    return not (may_share and one.sharing is not None and one.sharing != other.sharing)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """True when both cannot be bound; a wildcard takes every address of its own family."""
+    if (":" in one) != (":" in other):
+        return False
+    return one == other or one in _WILDCARDS or other in _WILDCARDS
+
+
+def _claims(resources: Resources) -> Iterator[_Claim]:
+    for key, server in resources.items():
+        if isinstance(server.spec, Server):
+            yield from _client_claims(key.name, server, resources)
+    for key, resource in resources.items():
+        if isinstance(resource.spec, ReceiveConnector):
+            yield from _connector_claims(key, resource, resources)
+
+
+def _client_claims(name: str, server: Resource, resources: Resources) -> Iterator[_Claim]:
+    for kind, service, backend in (
+        ("ImapSettings", "imap4", "imap4_backend"),
+        ("PopSettings", "pop3", "pop3_backend"),
+    ):
+        declared = resources.get(Key(kind, name))
+        settings = declared.spec if declared else KINDS[kind].spec()
+        if not isinstance(settings, ImapSettings | PopSettings):
+            continue
+        where = declared or server
+        if _starts(server.spec, service):
+            for path, binding in _listening(settings):
+                yield _Claim(
+                    binding, f"{name}/{service}", declared, path, _item_position(where, path, binding)
+                )
+        if _starts(server.spec, backend):
+            binding, path = Binding(_LOOPBACK, settings.proxy_target_port), "proxyTargetPort"
+            yield _Claim(binding, f"{name}/{service}-backend", declared, path, where.position(path))
+
+
+def _listening(settings: ImapSettings | PopSettings) -> Iterator[tuple[str, Binding]]:
+    yield from (("unencryptedOrTLSBindings", binding) for binding in settings.unencrypted_or_tls_bindings)
+    yield from (("sslBindings", binding) for binding in settings.ssl_bindings)
+
+
+def _connector_claims(key: Key, resource: Resource, resources: Resources) -> Iterator[_Claim]:
+    connector = resource.spec
+    server = key.name.partition("/")[0]
+    owner = resources.get(Key("Server", server))
+    if not isinstance(connector, ReceiveConnector) or not connector.enabled or owner is None:
+        return
+    service = _CONNECTOR_SERVICE[connector.transport_role]
+    if _starts(owner.spec, service.replace("-", "_")):
+        for binding in connector.bindings:
+            position = _item_position(resource, "bindings", binding)
+            yield _Claim(
+                binding, f"{server}/{service}", resource, "bindings", position, connector.remote_ip_ranges
+            )
+
+
+def _starts(server: Spec, service_attribute: str) -> bool:
+    startup: StartupType = attrgetter(f"services.{service_attribute}.startup_type")(server)
+    return startup is StartupType.AUTOMATIC
+
+
+def _item_position(resource: Resource, path: str, binding: Binding) -> Position:
+    """Where a binding is written: at its list item, else at the list."""
+    positions = resource.positions
+    found = (
+        positions.item(path, lambda raw: _means(raw, binding)) if isinstance(positions, Positions) else None
+    )
+    return found or resource.position(path)
+
+
+def _means(raw: object, binding: Binding) -> bool:
+    try:
+        return parse_binding(raw) == binding
+    except ValueError:
+        return False
+
+
+# Addresses and domains
+
+
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """A text that belongs to one resource, and the field that says so."""
+
+    resource: Resource
+    path: str
+
+
+def _address_clashes(resources: Resources) -> Iterator[Diagnostic]:
+    owners: dict[str, _Owned] = {}
+    for resource in resources.values():
+        if isinstance(resource.spec, Mailbox):
+            for path, address in _addresses(resource.spec):
+                yield from _claim("duplicate-address", address, _Owned(resource, path), owners)
+
+
+def _addresses(mailbox: Mailbox) -> Iterator[tuple[str, str]]:
+    yield "primarySmtpAddress", mailbox.primary_smtp_address.lower()
+    if mailbox.user_principal_name is not None:
+        yield "userPrincipalName", mailbox.user_principal_name.lower()
+    for address in mailbox.email_addresses:
+        if ":" not in address:
+            yield "emailAddresses", address.lower()
+
+
+def _domain_clashes(resources: Resources) -> Iterator[Diagnostic]:
+    owners: dict[str, _Owned] = {}
+    for resource in resources.values():
+        if isinstance(resource.spec, AcceptedDomain):
+            claim = _Owned(resource, "domainName")
+            yield from _claim("duplicate-domain", resource.spec.domain_name, claim, owners)
+
+
+def _claim(code: str, what: str, claim: _Owned, owners: dict[str, _Owned]) -> Iterator[Diagnostic]:
+    owner = owners.setdefault(what, claim)
+    if owner.resource is not claim.resource:
+        place = _owned_position(owner, what)
+        message = f"{claim.path}: {what} belongs to {owner.resource.key} already, at {place}"
+        hint = "it can belong to one resource only; remove one of the two"
+        yield error(code, message, _owned_position(claim, what), hint)
+
+
+def _owned_position(owned: _Owned, what: str) -> Position:
+    positions = owned.resource.positions
+    found = (
+        positions.item(owned.path, lambda raw: str(raw).lower() == what)
+        if isinstance(positions, Positions)
+        else None
+    )
+    return found or owned.resource.position(owned.path)

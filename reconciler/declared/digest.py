@@ -1,0 +1,67 @@
+"""One digest over the meaning of everything declared: equal for equal meaning, whatever the files look like.
+
+Only what differs from a kind's defaults enters, because everything else follows from the kind. Values enter as their
+canonical text, so that no dump of ten thousand whole specs is needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+
+from pydantic import BaseModel
+
+from reconciler.model import Key, Resource
+from schemas.v1.base import Spec
+from schemas.v1.secret_reference import SecretReference
+
+_UNSET = object()
+
+
+def configuration_digest(resources: Mapping[Key, Resource], meanings: Mapping[Key, str]) -> str:
+    """Hex SHA-256 over all resources, their secret references and what they ignore; the order of files is no part.
+
+    `meanings` are the digests of those specs that are known already."""
+    total = sha256()
+    for key in sorted(resources):
+        resource = resources[key]
+        spec = meanings.get(key) or meaning(declared_values(resource.spec))
+        secrets = sorted((path, str(reference)) for path, reference in resource.secrets.items())
+        ignored = sorted(ignore.path for ignore in resource.ignore)
+        total.update(repr((key.kind, key.name, spec, secrets, ignored)).encode())
+    return total.hexdigest()
+
+
+def meaning(values: Mapping[str, object]) -> str:
+    """Hex SHA-256 of the declared values of one spec; references to secrets are no part of it."""
+    found = {name: value for name, value in values.items() if not isinstance(value, SecretReference)}
+    return sha256(_ENCODE(found).encode()).hexdigest()
+
+
+def declared_values(spec: Spec) -> dict[str, object]:
+    """The attributes whose values differ from the kind's defaults."""
+    defaults = _defaults(type(spec))
+    return {
+        name: value
+        for name, value in vars(spec).items()
+        if value is not (default := defaults.get(name, _UNSET)) and value != default
+    }
+
+
+def _text(value: object) -> object:
+    """Durations, bindings and ranges as their text, groups as their canonical form."""
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+
+
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_text).encode
+
+
+@cache
+def _defaults(kind: type[Spec]) -> Mapping[str, object]:
+    return {
+        name: field.get_default(call_default_factory=True, validated_data={})
+        for name, field in kind.model_fields.items()
+        if not field.is_required()
+    }

@@ -1,0 +1,149 @@
+"""Checked declarations → live resources: who is selected, who claims what, what refers to what.
+
+A document for servers becomes one resource a server. Two documents for one live resource, a selector that matches
+nothing and a name that nobody declares are errors that name every place involved. Called by `load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+from reconciler.declared.check import Declaration
+from reconciler.declared.positions import Document, Positions
+from reconciler.declared.secrets import take_secrets
+from reconciler.declared.suggest import did_you_mean
+from reconciler.declared.syntax import error
+from reconciler.model import Diagnostic, Ignore, Key, Position, Resource
+from schemas.v1.document import parse_name
+from schemas.v1.facts import fields
+
+_SERVERS = "servers"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What the documents with errors declare as far as it can be told, so that nobody is told that it is not there.
+
+    `is_complete` is false when a file could not be read at all: then any name may be in it."""
+
+    keys: frozenset[Key]
+    servers: Mapping[str, Mapping[str, str]]
+    is_complete: bool
+
+
+def known_names(documents: Iterable[Document], *, is_complete: bool) -> Broken:
+    """The names and labels in documents that have errors elsewhere."""
+    keys: set[Key] = set()
+    servers: dict[str, Mapping[str, str]] = {}
+    for document in documents:
+        match document.value:
+            case {"kind": str(kind), "metadata": {"name": str(name), **rest}}:
+                keys.add(Key(kind, name))
+                is_complete = is_complete and _is_name(name)
+                labels = rest.get("labels")
+                if kind == "Server":
+                    servers[name] = labels if isinstance(labels, dict) else {}
+            case _:
+                is_complete = False
+    return Broken(frozenset(keys), servers, is_complete)
+
+
+def _is_name(name: str) -> bool:
+    try:
+        return parse_name(name) == name
+    except ValueError:
+        return False
+
+
+class Resolver:
+    """Turns declarations into resources and collects what is wrong between them."""
+
+    def __init__(self, declarations: Iterable[Declaration], broken: Broken) -> None:
+        self.declarations = tuple(declarations)
+        self.broken = broken
+        self.resources: dict[Key, Resource] = {}
+        self.meanings: dict[Key, str] = {}
+        self.problems: list[Diagnostic] = []
+        servers = (item.metadata for item in self.declarations if item.kind.name == "Server")
+        self._servers = {**broken.servers, **{server.name: server.labels for server in servers}}
+
+    def run(self) -> None:
+        """Resolve everything."""
+        for declaration in self.declarations:
+            self._add(declaration)
+        for resource in self.resources.values():
+            self._check_references(resource)
+
+    def _add(self, declaration: Declaration) -> None:
+        positions = Positions(declaration.document, declaration.file)
+        spec, secrets = take_secrets(declaration.spec, declaration.file)
+        ignore = () if declaration.lifecycle is None else declaration.lifecycle.ignore
+        ignored = tuple(Ignore(item.path, item.reason) for item in ignore)
+        for key in self._live_keys(declaration, positions):
+            resource = Resource(key, spec, secrets, ignored, positions)
+            if declaration.meaning is not None:
+                self.meanings[key] = declaration.meaning
+            known = self.resources.setdefault(key, resource)
+            if known is not resource:
+                self._refuse_second(known, resource)
+
+    def _live_keys(self, declaration: Declaration, positions: Positions) -> Iterator[Key]:
+        kind, name = declaration.kind, declaration.metadata.name
+        if not kind.selects_servers:
+            yield Key(kind.name, name)
+            return
+        for server in self._selected(declaration, positions):
+            yield Key(kind.name, kind.live_name(name, server))
+
+    def _selected(self, declaration: Declaration, positions: Positions) -> list[str]:
+        selector = declaration.servers
+        if selector is None:
+            return []
+        for number, name in enumerate(selector.names):
+            if name not in self._servers:
+                self._refuse_unknown("Server", name, positions[f"{_SERVERS}[{number}]"], self._servers)
+        selected = [name for name, labels in self._servers.items() if selector.matches(name, labels)]
+        if not selected and not selector.names:
+            self._refuse_selector(positions[_SERVERS], dict(selector.match_labels))
+        return selected
+
+    def _refuse_selector(self, position: Position, wanted: Mapping[str, str]) -> None:
+        if not self.broken.is_complete:
+            return
+        words = ", ".join(f"{label}: {value}" for label, value in wanted.items())
+        there = sorted(
+            {f"{label}: {value}" for labels in self._servers.values() for label, value in labels.items()}
+        )
+        hint = did_you_mean(words, there) or (f"declared labels: {', '.join(there[:8])}" if there else None)
+        hint = hint or "no Server carries labels; add metadata.labels to one"
+        self.problems.append(error("empty-selector", f"no Server carries the labels {words}", position, hint))
+
+    def _refuse_second(self, first: Resource, second: Resource) -> None:
+        place = second.positions.get(_SERVERS) or second.position()
+        message = f"{second.key} is declared already, at {first.position()}"
+        hint = "two documents cannot claim one resource; remove one of them or narrow its servers"
+        self.problems.append(error("duplicate-resource", message, place, hint))
+
+    def _refuse_unknown(self, kind: str, name: str, position: Position, known: Iterable[str]) -> None:
+        if not self.broken.is_complete or Key(kind, name) in self.broken.keys:
+            return
+        hint = did_you_mean(name, known) or f"declare a {kind} of this name"
+        self.problems.append(error("unknown-reference", f'there is no {kind} "{name}"', position, hint))
+
+    def _check_references(self, resource: Resource) -> None:
+        for path, attribute, kind in _references(resource.key.kind):
+            name = attribute(resource.spec)
+            if name is not None and Key(kind, name) not in self.resources:
+                known = [key.name for key in self.resources if key.kind == kind]
+                self._refuse_unknown(kind, name, resource.position(path), known)
+
+
+@cache
+def _references(kind: str) -> tuple[tuple[str, Any, str], ...]:
+    """(YAML path, how to get the value, kind referred to) for each field of the kind that names another resource."""
+    found = (fact for fact in fields(kind).values() if fact.reference is not None)
+    return tuple((fact.path, attrgetter(fact.attribute), str(fact.reference)) for fact in found)

@@ -1,0 +1,262 @@
+"""The nouns of the reconciler as frozen values; every stage takes some of them and returns others.
+
+Nothing here reads, writes or prints. `Desired` comes from `declared/`, `Observed` from `targets/`, `Plan` from
+`planning/`, `Report` from `applying/`; `rendering/` turns any of them into text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import JsonValue
+
+from schemas.v1.base import Impact, Spec
+
+if TYPE_CHECKING:
+    from reconciler.secret import SecretRef
+
+
+class Key(NamedTuple):
+    """Names one live resource: `ImapSettings/ex01`, `ReceiveConnector/ex01/client`."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """Where a value stands in a file; line and column count from 1."""
+
+    file: Path
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Severity(StrEnum):
+    """How bad a diagnostic is: an error stops the run, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing to tell the user: what, where, and how to go on. `code` is stable, e.g. "unknown-key"."""
+
+    code: str
+    severity: Severity
+    message: str
+    position: Position | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """A path that a declaration leaves to others, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One declared resource after selection: live name, checked spec, where it and its fields stand.
+
+    `secrets` maps the YAML path of each secret field to its reference; values are never held here. `positions` maps
+    YAML paths ("maxConnectionsPerUser") to where their value stands; "" is the document itself.
+    """
+
+    key: Key
+    spec: Spec
+    secrets: Mapping[str, SecretRef]
+    ignore: tuple[Ignore, ...]
+    positions: Mapping[str, Position]
+
+    def position(self, path: str = "") -> Position:
+        """Where `path` is declared; the document's position when the field is not mentioned."""
+        return self.positions.get(path) or self.positions[""]
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """Everything the files declare, resolved. `digest` is over the meaning of all resources (hex SHA-256)."""
+
+    resources: Mapping[Key, Resource]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A resource that is live: its spec, its revision, and the digest of each secret it holds."""
+
+    spec: Spec
+    revision: int
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    updated_by: str | None = None
+    updated_at: str | None = None
+    apply_id: str | None = None
+    managed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A resource that is known not to be live."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A resource whose live state could not be read. Never drift, never a reason to write."""
+
+    error: str
+
+
+Observed = Present | Absent | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """One live service: its startup type and state as the target reports them, its sessions, and the action that its
+    live configuration is waiting for (None: it runs what is configured), with the fields that ask for it."""
+
+    service: str
+    startup_type: str
+    state: str
+    sessions: int
+    pending: str | None = None
+    pending_fields: tuple[tuple[Key, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """What a target answered when it was observed: every live resource, and every service by its id."""
+
+    resources: Mapping[Key, Observed]
+    services: Mapping[str, ServiceState]
+
+
+class Action(StrEnum):
+    """What a change does; the value is its sign in a plan."""
+
+    CREATE = "+"
+    UPDATE = "~"
+    DELETE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field's difference. For a secret `old` and `new` are None and `is_secret` is true: only the fact that it
+    changed is known. `old` is None for a create, `new` for a delete."""
+
+    path: str
+    old: JsonValue
+    new: JsonValue
+    is_secret: bool = False
+    position: Position | None = None
+    impact: Impact = Impact.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Create, update or delete of one live resource. `revision` is the live revision it was planned against (None:
+    absent)."""
+
+    key: Key
+    action: Action
+    fields: tuple[FieldChange, ...]
+    revision: int | None
+    position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a service is touched: one field of one resource."""
+
+    key: Key
+    path: str
+    old: JsonValue
+    new: JsonValue
+
+
+class ServiceAction(StrEnum):
+    """What happens to a service. START and STOP follow from its startup type."""
+
+    RELOAD = "reload"
+    RESTART = "restart"
+    START = "start"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceImpact:
+    """One service that the plan touches, why, and how many sessions feel it (None: unknown)."""
+
+    service: str
+    action: ServiceAction
+    causes: tuple[Cause, ...]
+    sessions: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Ordered changes, their impact, and what they were made from.
+
+    `fingerprint` maps each touched resource to the live revision seen (None: absent). `undeclared` are live resources
+    that no file declares: listed, never deleted. `owed` are service actions that live configuration is still waiting
+    for although no field changes.
+    """
+
+    configuration_digest: str
+    changes: tuple[Change, ...]
+    impacts: tuple[ServiceImpact, ...]
+    fingerprint: Mapping[Key, int | None]
+    undeclared: tuple[Key, ...] = ()
+    unreadable: tuple[tuple[Key, str], ...] = ()
+    owed: tuple[ServiceImpact, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """True when applying it would do nothing."""
+        return not (self.changes or self.owed)
+
+
+class Outcome(StrEnum):
+    """What became of one change or one service action."""
+
+    APPLIED = "applied"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    NOT_REACHED = "not reached"
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """One line of a report: a resource key or a service id, what became of it, and why."""
+
+    subject: str
+    outcome: Outcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of every change and every service of a plan."""
+
+    apply_id: str
+    steps: tuple[StepResult, ...]
+    error: str | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """True when everything planned is now so."""
+        return self.error is None

@@ -1,0 +1,63 @@
+"""Where live differs from declared → text: what, by whom and when, and the two values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.model import Action, Change, FieldChange, LiveState, Plan, Present
+from reconciler.rendering.table import cut
+from reconciler.rendering.text import Paint, count, pad, painter, place, printable, value
+from reconciler.rendering.text import width as columns_of
+
+_WORDS = {
+    Action.CREATE: "is declared but not live",
+    Action.UPDATE: "differs",
+    Action.DELETE: "is live but not declared",
+}
+
+
+def render_drift_text(plan: Plan, live: LiveState, *, colour: bool, width: int) -> str:
+    """`plan`: what would bring live back to the declaration; `live`: what it was made from."""
+    paint = painter(colour=colour)
+    blocks = [_drifted(change, live, paint, width) for change in plan.changes]
+    unreadable = [f"{paint('?', 'yellow')} {printable(f'{key}: {error}')}" for key, error in plan.unreadable]
+    if unreadable:
+        blocks.append(["Unreadable, so nothing is known of its drift:", *unreadable])
+    return "\n\n".join("\n".join(block) for block in [*blocks, [_summary(plan, paint)]]) + "\n"
+
+
+def _drifted(change: Change, live: LiveState, paint: Paint, width: int) -> list[str]:
+    where = f"  {paint(place(change.position), 'dim')}" if change.position else ""
+    head = f"{paint(printable(str(change.key)), 'yellow')} {_WORDS[change.action]}{_who(change, live)}{where}"
+    if change.action is not Action.UPDATE:
+        return [head]
+    column = max(columns_of(field.path) for field in change.fields)
+    lines = (line for field in change.fields for line in _field(field, column))
+    return [head, *(cut(line, max(width, 60)) for line in lines)]
+
+
+def _who(change: Change, live: LiveState) -> str:
+    observed = live.resources.get(change.key)
+    if not isinstance(observed, Present) or observed.updated_by is None:
+        return ""
+    when = f" at {observed.updated_at}" if observed.updated_at else ""
+    return f", last written by {printable(observed.updated_by + when)}"
+
+
+def _field(field: FieldChange, column: int) -> Iterator[str]:
+    name = pad(printable(field.path), column)
+    if field.is_secret:
+        yield f"    {name}  the secret is not the declared one"
+        return
+    line = f"  (line {field.position.line})" if field.position else ""
+    yield f"    {name}  live      {value(field.old)}"
+    yield f"    {' ' * column}  declared  {value(field.new)}{line}"
+
+
+def _summary(plan: Plan, paint: Paint) -> str:
+    if plan.changes:
+        fields = sum(len(change.fields) for change in plan.changes if change.action is Action.UPDATE)
+        return f"Drift in {count(len(plan.changes), 'resource')}, {count(fields, 'field')}."
+    if plan.unreadable:
+        return f"No drift in what can be read; {count(len(plan.unreadable), 'resource')} cannot."
+    return paint("No drift: live is what is declared.", "green")

@@ -1,0 +1,39 @@
+"""Report → text: what became of every change and every service, and what never ran."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from reconciler.model import Outcome, Report, StepResult
+from reconciler.rendering.text import Paint, pad, painter, printable, width
+
+_STYLES = {
+    Outcome.APPLIED: "green",
+    Outcome.FAILED: "red",
+    Outcome.SKIPPED: "dim",
+    Outcome.NOT_REACHED: "yellow",
+    Outcome.ROLLED_BACK: "yellow",
+}
+_WIDEST = max(len(outcome.value) for outcome in Outcome)
+
+
+def render_report_text(report: Report, *, colour: bool) -> str:
+    """Every step in order, then the error if there is one, then the counts."""
+    paint = painter(colour=colour)
+    column = max((width(printable(step.subject)) for step in report.steps), default=0)
+    lines = [_step(step, column, paint) for step in report.steps]
+    if report.error is not None:
+        lines += ["", f"{paint('error:', 'red')} {printable(report.error)}"]
+    return "\n".join([*lines, "", _summary(report, paint)]).lstrip("\n") + "\n"
+
+
+def _step(step: StepResult, column: int, paint: Paint) -> str:
+    outcome = paint(pad(step.outcome.value, _WIDEST), _STYLES[step.outcome])
+    return f"  {outcome}  {pad(printable(step.subject), column)}  {printable(step.detail)}".rstrip()
+
+
+def _summary(report: Report, paint: Paint) -> str:
+    numbers = Counter(step.outcome for step in report.steps)
+    counts = ", ".join(f"{numbers[outcome]} {outcome.value}" for outcome in Outcome if numbers[outcome])
+    word = paint("Applied", "green") if report.is_success else paint("Not applied", "red")
+    return f"{word} ({printable(report.apply_id)}): {counts or 'nothing to do'}."

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.declared import load as load_module
+from reconciler.declared.load import load
+from reconciler.model import Key
+from schemas.v1.codec import dump_spec
+from tests.declared.builders import DATABASE, SERVER, desired, loaded, mailbox, together, write
+
+
+def _cache_file(cache: Path) -> Path:
+    (found,) = cache.iterdir()
+    return found
+
+
+def _forbid_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_args: object) -> None:
+        pytest.fail("the file was parsed again")
+
+    monkeypatch.setattr(load_module, "read", read)
+
+
+def test_a_second_run_parses_nothing_and_means_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = desired(loaded(tmp_path / "estate", SERVER, cache=tmp_path / "cache"))
+    _forbid_parsing(monkeypatch)
+    second = desired(load(tmp_path / "estate", cache=tmp_path / "cache"))
+    assert second.digest == first.digest
+    server = Key("Server", "ex01")
+    assert dict(second.resources[server].positions) == dict(first.resources[server].positions)
+
+
+def test_specs_come_back_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = ", emailAddresses: [a@contoso.example], maxSendSize: 36MB, password: {secretRef: {env: A}}"
+    documents = SERVER, DATABASE, mailbox("alice", more), mailbox("bob", ", retainDeletedItemsFor: 20d")
+    first = desired(loaded(tmp_path / "estate", *documents, cache=tmp_path / "cache"))
+    _forbid_parsing(monkeypatch)
+    second = desired(load(tmp_path / "estate", cache=tmp_path / "cache"))
+    assert {key: (item.spec, item.secrets) for key, item in second.resources.items()} == {
+        key: (item.spec, item.secrets) for key, item in first.resources.items()
+    }
+    for key, item in second.resources.items():
+        assert dump_spec(item.spec) == dump_spec(first.resources[key].spec)
+
+
+def test_other_schemas_make_it_void(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded(tmp_path / "estate", SERVER, cache=tmp_path / "cache")
+    before = _cache_file(tmp_path / "cache").read_bytes()
+    monkeypatch.setattr("reconciler.declared.cache._schema_digest", lambda: "other")
+    loaded(tmp_path / "estate", SERVER, cache=tmp_path / "cache")
+    assert _cache_file(tmp_path / "cache").read_bytes() != before
+
+
+def test_a_changed_file_is_parsed_again(tmp_path: Path) -> None:
+    loaded(tmp_path / "estate", SERVER, cache=tmp_path / "cache")
+    changed = desired(loaded(tmp_path / "estate", SERVER.replace("ex01", "ex02"), cache=tmp_path / "cache"))
+    assert set(changed.resources) == {Key("Server", "ex02")}
+
+
+def test_what_is_not_used_any_more_is_dropped(tmp_path: Path) -> None:
+    loaded(tmp_path / "estate", SERVER, cache=tmp_path / "cache")
+    loaded(tmp_path / "estate", SERVER.replace("ex01", "ex02"), cache=tmp_path / "cache")
+    assert b"ex01" not in _cache_file(tmp_path / "cache").read_bytes()
+
+
+@pytest.mark.parametrize("damage", [b"", b"junk", b"reconciler parse cache 0 00\n{}"])
+def test_a_damaged_cache_is_ignored_and_written_anew(tmp_path: Path, damage: bytes) -> None:
+    loaded(tmp_path / "estate", SERVER, cache=tmp_path / "cache")
+    whole = _cache_file(tmp_path / "cache").read_bytes()
+    _cache_file(tmp_path / "cache").write_bytes(damage)
+    desired(load(tmp_path / "estate", cache=tmp_path / "cache"))
+    assert _cache_file(tmp_path / "cache").read_bytes() == whole
+
+
+def test_a_flipped_byte_is_noticed(tmp_path: Path) -> None:
+    loaded(tmp_path / "estate", SERVER, cache=tmp_path / "cache")
+    file = _cache_file(tmp_path / "cache")
+    file.write_bytes(file.read_bytes().replace(b"ex01.contoso", b"ex99.contoso"))
+    resource = desired(load(tmp_path / "estate", cache=tmp_path / "cache")).resources[Key("Server", "ex01")]
+    assert "ex01.contoso.example" in repr(resource.spec)
+
+
+def test_the_cache_is_its_owners_alone(tmp_path: Path) -> None:
+    loaded(tmp_path / "estate", SERVER, cache=tmp_path / "cache")
+    assert _cache_file(tmp_path / "cache").stat().st_mode & 0o077 == 0
+
+
+def test_a_cache_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where a directory should be")
+    assert loaded(tmp_path / "estate", SERVER, cache=tmp_path / "cache").desired is not None
+
+
+def test_files_with_errors_are_not_kept(tmp_path: Path) -> None:
+    alice = mailbox("alice", ", password: hunter2")
+    write(
+        tmp_path / "estate",
+        good=SERVER,
+        broken="password: hunter2\na: [\n",
+        refused=together(DATABASE, alice),
+    )
+    load(tmp_path / "estate", cache=tmp_path / "cache")
+    assert b"hunter2" not in _cache_file(tmp_path / "cache").read_bytes()

@@ -1,0 +1,125 @@
+"""Status, drift and report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model import LiveState, Outcome, Report, StepResult
+from reconciler.rendering.drift_text import render_drift_text
+from reconciler.rendering.report_text import render_report_text
+from reconciler.rendering.status_text import render_status_text
+from tests.rendering.golden import assert_golden
+from tests.rendering.values import empty_plan, observed, plan
+
+STATUS: dict[str, Any] = {
+    "runtime": {
+        "pid": 4711,
+        "instance": "b1",
+        "version": "0.1.0",
+        "startedAt": "2026-01-05T08:00:00Z",
+        "state": "running",
+    },
+    "servers": [
+        {
+            "name": "ex01",
+            "hosts": [
+                {"role": "frontend", "pid": 4712, "state": "running", "restarts": 0},
+                {"role": "backend", "pid": 4713, "state": "running", "restarts": 2},
+            ],
+            "services": [
+                {
+                    "id": "ex01/imap4",
+                    "service": "imap4",
+                    "startupType": "Automatic",
+                    "state": "running",
+                    "generation": 3,
+                    "pid": 4712,
+                    "listening": [
+                        {"address": "127.0.0.1:10143", "tls": "starttls", "purpose": "imap4"},
+                        {"address": "127.0.0.1:10993", "tls": "implicit", "purpose": "imap4"},
+                    ],
+                    "sessions": 41,
+                    "drainingSessions": 2,
+                    "pending": {
+                        "action": "restart",
+                        "impact": "restart",
+                        "causes": [
+                            {"kind": "ImapSettings", "name": "ex01", "fields": ["maxConnectionsPerUser"]}
+                        ],
+                    },
+                    "lastError": None,
+                },
+                {
+                    "id": "ex01/pop3",
+                    "service": "pop3",
+                    "startupType": "Manual",
+                    "state": "stopped",
+                    "generation": 0,
+                    "pid": None,
+                    "listening": [],
+                    "sessions": 0,
+                    "drainingSessions": 0,
+                    "pending": None,
+                    "lastError": "127.0.0.1:110 is in use\x1b[2J",
+                },
+            ],
+        }
+    ],
+    "certificates": [
+        {
+            "name": "ex01/mail",
+            "file": "/state/mail.crt",
+            "thumbprint": "ab" * 32,
+            "notAfter": "2031-01-04T08:00:00Z",
+            "subjectAlternativeNames": ["ex01.contoso.example"],
+            "services": ["IMAP", "POP", "SMTP"],
+        }
+    ],
+    "sessions": 41,
+    "pendingRestarts": ["ex01/imap4"],
+}
+
+
+def test_status() -> None:
+    assert_golden("status.txt", render_status_text(STATUS, colour=False, width=120))
+
+
+def test_status_of_an_empty_runtime() -> None:
+    runtime = {"runtime": {"pid": 1, "version": "0.1.0", "state": "running"}, "servers": [], "sessions": 0}
+    shown = render_status_text(runtime, colour=False, width=100)
+    assert shown == "Runtime running: pid 1, version 0.1.0, 0 sessions\n\nNo server is configured.\n"
+
+
+def test_status_escapes_control_characters() -> None:
+    assert "\x1b" not in render_status_text(STATUS, colour=False, width=120)
+
+
+def test_drift() -> None:
+    assert_golden("drift.txt", render_drift_text(plan(), observed(), colour=False, width=100))
+
+
+def test_no_drift() -> None:
+    shown = render_drift_text(empty_plan(), LiveState({}, {}), colour=False, width=100)
+    assert shown == "No drift: live is what is declared.\n"
+
+
+def test_report_of_success() -> None:
+    steps = (
+        StepResult("ImapSettings/ex01", Outcome.APPLIED, "revision 12"),
+        StepResult("ex01/imap4", Outcome.APPLIED, "generation 4, probe: logon in 12 ms"),
+    )
+    assert_golden("report.txt", render_report_text(Report("a1b2", steps), colour=False))
+
+
+def test_report_of_failure() -> None:
+    steps = (
+        StepResult("ImapSettings/ex01", Outcome.ROLLED_BACK),
+        StepResult("ex01/imap4", Outcome.FAILED, "the probe failed: no greeting"),
+        StepResult("ex01/imap4-backend", Outcome.NOT_REACHED),
+    )
+    report = Report("a1b2", steps, error="ex01/imap4: the probe failed; the previous values are back")
+    assert_golden("report-failed.txt", render_report_text(report, colour=False))
+
+
+def test_report_of_nothing() -> None:
+    assert render_report_text(Report("a1b2", ()), colour=False) == "Applied (a1b2): nothing to do.\n"

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+
+from reconciler.model import Action, Change, FieldChange, Key, Plan
+from reconciler.rendering.plan_json import plan_json
+from reconciler.rendering.plan_text import render_plan_text
+from tests.rendering.golden import assert_golden
+from tests.rendering.values import empty_plan, first_plan, plan
+
+
+def _plan_with_value(value: str) -> Plan:
+    field = FieldChange("banner", "ready", value)
+    change = Change(Key("ImapSettings", "ex01"), Action.UPDATE, (field,), 7, None)
+    return Plan("0" * 64, (change,), (), {change.key: 7})
+
+
+def test_text() -> None:
+    assert_golden("plan.txt", render_plan_text(plan(), colour=False, width=100))
+
+
+def test_text_of_a_narrow_terminal() -> None:
+    assert_golden("plan-60.txt", render_plan_text(plan(), colour=False, width=60))
+
+
+def test_text_in_colour() -> None:
+    assert_golden("plan-colour.txt", render_plan_text(plan(), colour=True, width=100))
+
+
+def test_text_of_nothing() -> None:
+    assert (
+        render_plan_text(empty_plan(), colour=False, width=100) == "No changes: live is what is declared.\n"
+    )
+
+
+def test_text_of_an_empty_runtime() -> None:
+    assert_golden("plan-first.txt", render_plan_text(first_plan(), colour=False, width=100))
+
+
+def test_json() -> None:
+    assert_golden("plan.json", json.dumps(plan_json(plan()), indent=2) + "\n")
+
+
+def test_without_colour_it_is_ascii() -> None:
+    assert render_plan_text(plan(), colour=False, width=100).isascii()
+
+
+def test_control_characters_are_escaped() -> None:
+    shown = render_plan_text(_plan_with_value("\x1b[2J\r\nbye \u202e"), colour=False, width=100)
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert "\\u001b[2J\\r\\nbye \\u202e" in shown
+
+
+def test_an_equal_plan_is_equal_json() -> None:
+    assert json.dumps(plan_json(plan())) == json.dumps(plan_json(plan()))
+
+
+def test_a_secret_shows_only_that_it_changed() -> None:
+    changes = [change for change in plan().changes if change.key.name == "alice"]
+    fields = plan_json(Plan("0", tuple(changes), (), {}))["changes"]
+    assert fields[0]["fields"][0].keys() == {"path", "impact", "position", "secret"}  # type: ignore[index,call-overload,union-attr]

@@ -1,0 +1,66 @@
+"""One plan with a bit of everything, as planning makes it."""
+
+from __future__ import annotations
+
+from reconciler.model import Key, LiveState, Observed, Plan, Resource, Unreadable
+from reconciler.planning import make_plan
+from reconciler.secret import SecretRef
+from tests.planning.builders import AUTOMATIC, RUNNING_IMAP, desired, live, resource, running, server
+
+PASSWORD = {"password": SecretRef("file", "/estate/secrets/alice")}
+ALICE: dict[str, object] = {"database": "db01", "primarySmtpAddress": "alice@contoso.example"}
+BOB: dict[str, object] = {"database": "db01", "primarySmtpAddress": "bob@contoso.example"}
+
+
+def declared() -> list[Resource]:
+    """What is declared: a limit raised, a password changed, a mailbox added, a connector enlarged."""
+    connector = {
+        "bindings": ["127.0.0.1:10587"],
+        "transportRole": "FrontendTransport",
+        "maxMessageSize": "64MB",
+    }
+    return [
+        server(services=RUNNING_IMAP),
+        resource("ImapSettings", "ex01", {"maxConnectionsPerUser": 32}, lines={"maxConnectionsPerUser": 14}),
+        resource("ReceiveConnector", "ex01/client", connector, lines={"": 20, "maxMessageSize": 27}),
+        resource("Mailbox", "alice", ALICE, secrets=PASSWORD, lines={"": 30, "password": 36}),
+        resource("Mailbox", "bob", BOB, lines={"": 40, "database": 44, "primarySmtpAddress": 45}),
+        resource("Mailbox", "carol", BOB | {"primarySmtpAddress": "carol@contoso.example"}),
+    ]
+
+
+def observed() -> LiveState:
+    """What is live instead."""
+    connector = {"bindings": ["127.0.0.1:10587"], "transportRole": "FrontendTransport"}
+    state = live(
+        server(services=RUNNING_IMAP),
+        server("ex09"),
+        resource("ImapSettings", "ex01", {"banner": "tuned by hand"}),
+        resource("ReceiveConnector", "ex01/client", connector),
+        resource("Mailbox", "alice", ALICE, secrets=PASSWORD),
+        services=[
+            running("ex01/imap4", 41),
+            running("ex01/imap4-backend", 40),
+            running("ex01/frontend-transport", 3),
+            running(
+                "ex01/transport", 1, pending="restart", pending_fields=((Key("Server", "ex01"), "fqdn"),)
+            ),
+        ],
+    )
+    unreadable: dict[Key, Observed] = {Key("Mailbox", "carol"): Unreadable("the runtime answered 503")}
+    return LiveState({**state.resources, **unreadable}, state.services)
+
+
+def plan() -> Plan:
+    """The plan between the two."""
+    return make_plan(desired(*declared()), observed(), digests={Key("Mailbox", "alice"): {"password": "new"}})
+
+
+def empty_plan() -> Plan:
+    """A plan that does nothing."""
+    return make_plan(desired(server()), live(server()), digests={})
+
+
+def first_plan() -> Plan:
+    """A plan on an empty runtime."""
+    return make_plan(desired(server(services={"imap4": AUTOMATIC})), LiveState({}, {}), digests={})
