@@ -73,7 +73,8 @@ class Resource:
     """One declared resource after selection: live name, checked spec, where it and its fields stand.
 
     `secrets` maps the YAML path of each secret field to its reference; values are never held here. `positions` maps
-    YAML paths ("maxConnectionsPerUser") to where their value stands; "" is the document itself.
+    YAML paths ("maxConnectionsPerUser") to where their value stands; "" is the document itself. `labels` are those of
+    its document.
     """
 
     key: Key
@@ -81,6 +82,7 @@ class Resource:
     secrets: Mapping[str, SecretRef]
     ignore: tuple[Ignore, ...]
     positions: Mapping[str, Position]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def position(self, path: str = "") -> Position:
         """Where `path` is declared; the document's position when the field is not mentioned."""

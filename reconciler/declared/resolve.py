@@ -84,7 +84,7 @@ class Resolver:
         ignore = () if declaration.lifecycle is None else declaration.lifecycle.ignore
         ignored = tuple(Ignore(item.path, item.reason) for item in ignore)
         for key in self._live_keys(declaration, positions):
-            resource = Resource(key, spec, secrets, ignored, positions)
+            resource = Resource(key, spec, secrets, ignored, positions, declaration.metadata.labels)
             if declaration.meaning is not None:
                 self.meanings[key] = declaration.meaning
             known = self.resources.setdefault(key, resource)

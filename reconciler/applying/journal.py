@@ -1,0 +1,247 @@
+"""The journal of one apply: what will be done, what was done, each record written before the next step.
+
+One file an apply, one JSON object a line. `JournalState` is the fold of the records: `apply` acts on it while it writes
+them, `recovery` on what a killed apply left; so both run the same steps. It never holds a spec or a secret, only keys
+and revisions: a change is taken back by revision, and what is owed to services is known by their names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from reconciler.model import Action, Key, ServiceAction
+
+FORMAT = "reconciler/journal/v1"
+#: Finished journals that are kept for reading; older ones are removed (history.jsonl stays).
+KEPT_JOURNALS = 100
+#: Records that recovery does not need, since it looks at every planned resource that has none.
+KNOWN_FROM_LIVE = frozenset({"write started", "written"})
+#: Bytes in which a last record lies: the longest names what a roll back had to leave.
+TAIL = 1 << 16
+
+
+class JournalError(Exception):
+    """A journal cannot be read; the text says which, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """One change as the journal knows it; `previous` is the live revision before it (None: absent)."""
+
+    key: Key
+    action: Action
+    previous: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwedAction:
+    """One service that must be brought onto its live configuration before the apply is over."""
+
+    service: str
+    action: ServiceAction
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """What the records say so far.
+
+    A write that is in `started` but not in `written` has an unknown outcome; a deleted resource is written at revision
+    None. `rolling_back` is the reason, once the apply is being taken back.
+    """
+
+    apply_id: str = ""
+    actor: str = ""
+    plan_digest: str = ""
+    changes: tuple[PlannedChange, ...] = ()
+    owed: tuple[OwedAction, ...] = ()
+    started: frozenset[Key] = frozenset()
+    written: Mapping[Key, int | None] = field(default_factory=dict)
+    served: frozenset[str] = frozenset()
+    is_verified: bool = False
+    rolling_back: str | None = None
+    restored: frozenset[Key] = frozenset()
+    is_finished: bool = False
+
+    @property
+    def is_fully_written(self) -> bool:
+        """True when every planned change is live."""
+        return all(change.key in self.written for change in self.changes)
+
+
+class Journal:
+    """An open journal. `state` always is the fold of what is on disk."""
+
+    def __init__(self, path: Path, state: JournalState) -> None:
+        self.path = path
+        self.state = state
+
+    @classmethod
+    def begin(cls, directory: Path, planned: JournalState) -> Journal:
+        """Write down what will be done, before anything is."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        journal = cls(directory / f"{planned.apply_id}.jsonl", JournalState())
+        journal.record(
+            "planned",
+            format=FORMAT,
+            applyId=planned.apply_id,
+            actor=planned.actor,
+            planDigest=planned.plan_digest,
+            changes=[_change_json(change) for change in planned.changes],
+            owed=[{"service": owing.service, "action": owing.action.value} for owing in planned.owed],
+        )
+        _sync_directory(directory)
+        return journal
+
+    @classmethod
+    def load(cls, path: Path) -> Journal:
+        """Read a journal back. A torn last line is what a kill leaves: it is cut off. Raises JournalError."""
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            os.truncate(path, len(whole))
+        state = JournalState()
+        for number, line in enumerate(whole.splitlines(), start=1):
+            state = _folded(state, line, where=f"{path}:{number}")
+        return cls(path, state)
+
+    def record(self, record: str, **fields: JsonValue) -> None:
+        """Append one record and return when it is with the kernel, so that a kill loses none, and on disk.
+
+        The two records of a write are synced with the next other one: should the machine itself fail before, the live
+        resource tells by its apply id that it was written.
+        """
+        entry: dict[str, Any] = {"record": record, "time": datetime.now(UTC).isoformat(), **fields}
+        with self.path.open("ab") as file:
+            file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+            file.flush()
+            if record not in KNOWN_FROM_LIVE:
+                os.fsync(file.fileno())
+        self.state = fold(self.state, entry)
+
+
+def unfinished(directory: Path) -> tuple[Journal, ...]:
+    """Journals of applies that neither committed nor rolled back, oldest first. Raises JournalError."""
+    if not directory.is_dir():
+        return ()
+    loaded = [Journal.load(path) for path in sorted(directory.glob("*.jsonl")) if not _is_finished(path)]
+    return tuple(journal for journal in loaded if journal.state.apply_id)
+
+
+def prune(directory: Path) -> None:
+    """Remove the oldest finished journals beyond KEPT_JOURNALS. The caller holds the apply lock."""
+    paths = sorted(directory.glob("*.jsonl"))
+    for path in paths[: max(0, len(paths) - KEPT_JOURNALS)]:
+        if _is_finished(path):
+            path.unlink()
+
+
+def _is_finished(path: Path) -> bool:
+    """Tells by the last record alone: journals of big applies are long."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - TAIL))
+        last = file.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
+    return last.startswith((b'{"record": "committed"', b'{"record": "rolled back"'))
+
+
+def fold(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
+    """The state after one more record. Raises KeyError for a record that this version does not know."""
+    return _FOLDS[entry["record"]](state, entry)
+
+
+def _folded(state: JournalState, line: bytes, *, where: str) -> JournalState:
+    try:
+        return fold(state, json.loads(line))
+    except (ValueError, KeyError, TypeError) as error:
+        raise JournalError(
+            f"{where} is not a record of an apply ({error!r}); see with `reconcile plan` what is live, "
+            "then move this file away"
+        ) from error
+
+
+def _planned(_: JournalState, entry: Mapping[str, Any]) -> JournalState:
+    return JournalState(
+        apply_id=entry["applyId"],
+        actor=entry["actor"],
+        plan_digest=entry["planDigest"],
+        changes=tuple(
+            PlannedChange(_key(item), Action(item["action"]), item["previous"]) for item in entry["changes"]
+        ),
+        owed=tuple(OwedAction(item["service"], ServiceAction(item["action"])) for item in entry["owed"]),
+    )
+
+
+def _write_started(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
+    return replace(state, started=state.started | {_key(entry)})
+
+
+def _written(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
+    return replace(state, written={**state.written, _key(entry): entry["revision"]})
+
+
+def _service_started(state: JournalState, _: Mapping[str, Any]) -> JournalState:
+    return state
+
+
+def _service_done(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
+    return replace(state, served=state.served | {entry["service"]})
+
+
+def _verified(state: JournalState, _: Mapping[str, Any]) -> JournalState:
+    return replace(state, is_verified=True)
+
+
+def _rolling_back(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
+    return replace(state, rolling_back=entry["reason"])
+
+
+def _restored(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
+    return replace(state, restored=state.restored | {_key(entry)})
+
+
+def _finished(state: JournalState, _: Mapping[str, Any]) -> JournalState:
+    return replace(state, is_finished=True)
+
+
+_FOLDS: Mapping[str, Callable[[JournalState, Mapping[str, Any]], JournalState]] = {
+    "planned": _planned,
+    "write started": _write_started,
+    "written": _written,
+    "service started": _service_started,
+    "service done": _service_done,
+    "verified": _verified,
+    "rolling back": _rolling_back,
+    "restored": _restored,
+    "committed": _finished,
+    "rolled back": _finished,
+}
+
+
+def key_json(key: Key) -> dict[str, JsonValue]:
+    """How a record names a resource."""
+    return {"kind": key.kind, "name": key.name}
+
+
+def _change_json(change: PlannedChange) -> JsonValue:
+    return {**key_json(change.key), "action": change.action.value, "previous": change.previous}
+
+
+def _key(entry: Mapping[str, Any]) -> Key:
+    return Key(entry["kind"], entry["name"])
+
+
+def _sync_directory(directory: Path) -> None:
+    """A new file is only safe once its name is (fsync(2))."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,42 @@
+"""Declared secrets: digests for planning, values for writing.
+
+A value is read at the moment it is needed and goes nowhere but into `Writer.write`. An unreadable secret is a
+diagnostic at the place that refers to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.model import Action, Change, Desired, Diagnostic, Key, Resource, Severity
+from reconciler.secret import SecretError, SecretRef, SecretValue, resolve
+
+
+def digests(desired: Desired, key: bytes) -> tuple[Mapping[Key, Mapping[str, str]], tuple[Diagnostic, ...]]:
+    """The keyed digest of every declared secret, and a diagnostic for each that cannot be read."""
+    found: dict[Key, dict[str, str]] = {}
+    problems: list[Diagnostic] = []
+    for resource in desired.resources.values():
+        for path, ref in resource.secrets.items():
+            try:
+                found.setdefault(resource.key, {})[path] = resolve(ref).digest(key)
+            except SecretError as error:
+                problems.append(_unreadable(resource, path, error))
+    return found, tuple(problems)
+
+
+def values(change: Change, secrets: Mapping[str, SecretRef]) -> Mapping[str, SecretValue | None]:
+    """The secrets that this change has to write: all for a create, else those it names; None for one that is no longer
+    declared. Raises SecretError."""
+    named = {field.path for field in change.fields if field.is_secret}
+    wanted = named | secrets.keys() if change.action is Action.CREATE else named
+    return {path: resolve(secrets[path]) if path in secrets else None for path in sorted(wanted)}
+
+
+def _unreadable(resource: Resource, path: str, error: SecretError) -> Diagnostic:
+    return Diagnostic(
+        code="unreadable-secret",
+        severity=Severity.ERROR,
+        message=f"{resource.key}: {error}",
+        position=resource.position(path),
+    )

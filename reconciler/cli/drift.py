@@ -1,0 +1,58 @@
+"""`reconcile drift`: where live differs from declared. It only looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli.common import (
+    CHANGES,
+    DONE,
+    ERROR,
+    directory_argument,
+    format_option,
+    open_reader,
+    print_json,
+    print_text,
+    tells_errors,
+    terminal_width,
+    uses_colour,
+)
+from reconciler.cli.plan import plan_or_tell
+from reconciler.model import Plan
+from reconciler.rendering.drift_text import render_drift_text
+from reconciler.rendering.plan_json import plan_json
+
+
+@click.command()
+@directory_argument
+@format_option
+@click.pass_context
+@tells_errors
+def drift(ctx: click.Context, directory: Path, output: str) -> int:
+    """Compare the live values with the files of DIR: what somebody changed by hand, and who.
+
+    A resource that cannot be read is no drift. Exit code 0: none; 2: drift; 1: an error, or something unreadable.
+
+    \b
+      reconcile drift estate/
+      reconcile drift --format json estate/ || alert
+    """
+    with open_reader(ctx) as reader:
+        planned = plan_or_tell(ctx, directory, reader, output=output)
+    if planned is None:
+        return ERROR
+    if output == "json":
+        print_json(plan_json(planned.plan))
+    else:
+        print_text(
+            render_drift_text(planned.plan, planned.live, colour=uses_colour(), width=terminal_width())
+        )
+    return _exit_code(planned.plan)
+
+
+def _exit_code(plan: Plan) -> int:
+    if plan.changes:
+        return CHANGES
+    return ERROR if plan.unreadable else DONE

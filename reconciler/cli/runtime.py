@@ -1,0 +1,66 @@
+"""`reconcile runtime start|stop|status`: the runtime in the background."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.cli.common import DONE, ERROR, format_option, print_json, state_directory, tells_errors
+from reconciler.daemon.process import ask_to_stop, health_of, spawn, wait_until_up
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def runtime() -> None:
+    """Start, stop or look at the runtime of this state directory.
+
+    The runtime starts from its own live configuration, without the files: what was applied last is what it serves.
+
+    \b
+      reconcile runtime start
+      reconcile --state /srv/mail runtime status
+      reconcile runtime stop
+    """
+
+
+@runtime.command()
+@click.pass_context
+@tells_errors
+def start(ctx: click.Context) -> int:
+    """Start it in the background and return when it answers. What it says goes to runtime/supervisor.log."""
+    state = state_directory(ctx)
+    if (health := health_of(state)) is not None:
+        click.echo(f"The runtime runs already, as process {health['pid']}.")
+        return DONE
+    health = wait_until_up(state, spawn(state))
+    click.echo(f"The runtime runs as process {health['pid']}; its state is in {state.path}.")
+    return DONE
+
+
+@runtime.command()
+@click.pass_context
+@tells_errors
+def stop(ctx: click.Context) -> int:
+    """Let its sessions drain, end it, and return when it has ended."""
+    state = state_directory(ctx)
+    if (health := health_of(state)) is None:
+        click.echo("The runtime does not run.")
+        return DONE
+    ask_to_stop(state)
+    click.echo(f"The runtime (process {health['pid']}) has ended.")
+    return DONE
+
+
+@runtime.command()
+@format_option
+@click.pass_context
+@tells_errors
+def status(ctx: click.Context, output: str) -> int:
+    """Say whether it runs. Exit code 0: it does; 1: it does not."""
+    state = state_directory(ctx)
+    health = health_of(state)
+    if output == "json":
+        print_json({"state": "running" if health else "stopped", **(health or {})})
+    elif health is None:
+        click.echo(f"No runtime runs for {state.path}.")
+    else:
+        click.echo(f"The runtime runs as process {health['pid']}, version {health['version']}.")
+    return DONE if health else ERROR

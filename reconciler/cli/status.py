@@ -1,0 +1,39 @@
+"""`reconcile status`: what runs, as the runtime tells it."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.cli.common import (
+    DONE,
+    format_option,
+    open_reader,
+    print_json,
+    print_text,
+    tell_interrupted,
+    tells_errors,
+    terminal_width,
+    uses_colour,
+)
+from reconciler.rendering.status_text import render_status_text
+
+
+@click.command()
+@format_option
+@click.pass_context
+@tells_errors
+def status(ctx: click.Context, output: str) -> int:
+    """Show servers, services with their state, generation, process and addresses, sessions, and pending restarts.
+
+    \b
+      reconcile status
+      reconcile status --format json | jq .pendingRestarts
+    """
+    with open_reader(ctx) as runtime:
+        found = runtime.status()
+    tell_interrupted(ctx)
+    if output == "json":
+        print_json(found)
+    else:
+        print_text(render_status_text(found, colour=uses_colour(), width=terminal_width()))
+    return DONE

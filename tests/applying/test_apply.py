@@ -1,0 +1,260 @@
+"""An apply does all of its plan or takes all of it back, and says what became of each step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconciler.model import Absent, Key
+from reconciler.secret import SecretError
+from reconciler.targets.target import NotRunningError, RejectedError, ServiceError
+from tests.applying.builders import ALICE, IMAP, POP, SERVER, Bench, estate, imap, lost, outcomes
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def journal_records(bench: Bench) -> list[str]:
+    (path,) = sorted((bench.path / "journal").iterdir())[-1:]
+    return [json.loads(line)["record"] for line in path.read_text().splitlines()]
+
+
+def history(bench: Bench) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (bench.path / "history.jsonl").read_text().splitlines()]
+
+
+def test_everything_planned_becomes_live(bench: Bench) -> None:
+    report = bench.apply(estate(imap=32))
+    assert report.is_success
+    assert set(outcomes(report).values()) == {"applied"}
+    assert bench.imap_limit() == 32
+
+
+def test_the_plan_afterwards_is_empty(bench: Bench) -> None:
+    bench.apply(estate(imap=32))
+    assert bench.plan(estate(imap=32)).is_empty
+
+
+def test_only_what_changed_is_written(bench: Bench) -> None:
+    bench.applied(estate()).apply(estate(imap=32))
+    assert bench.target.writes == [IMAP]
+
+
+def test_back_ends_are_restarted_before_front_ends(bench: Bench) -> None:
+    bench.applied(estate()).apply(estate(imap=32))
+    assert bench.target.converged == ["ex01/imap4-backend", "ex01/imap4"]
+
+
+def test_a_front_end_is_stopped_before_its_back_end(bench: Bench) -> None:
+    bench.applied(estate()).apply(estate(startup={"imap4": "Manual", "imap4-backend": "Manual"}))
+    assert bench.target.converged == ["ex01/imap4", "ex01/imap4-backend"]
+
+
+def test_each_restarted_service_is_probed(bench: Bench) -> None:
+    bench.applied(estate()).apply(estate(imap=32))
+    assert bench.probes.asked == ["ex01/imap4-backend", "ex01/imap4"]
+
+
+def test_a_stopped_service_is_not_probed(bench: Bench) -> None:
+    bench.applied(estate()).apply(estate(startup={"pop3": "Manual"}))
+    assert bench.probes.asked == []
+
+
+def test_a_pending_restart_is_caught_up_on_without_a_change(bench: Bench) -> None:
+    bench.applied(estate())
+    bench.set_by_hand(IMAP, imap(32))
+    assert bench.apply(estate(imap=32)).is_success
+    assert bench.pending() == {}
+
+
+def test_the_journal_tells_each_step_in_order(bench: Bench) -> None:
+    bench.applied(estate()).apply(estate(imap=32))
+    service = ["service started", "service done"]
+    assert journal_records(bench) == [
+        "planned", "write started", "written", *service, *service, "verified", "committed"
+    ]  # fmt: skip
+
+
+def test_history_has_one_line_an_apply(bench: Bench) -> None:
+    bench.applied(estate()).apply(estate(imap=32))
+    line = history(bench)[-1]
+    assert (line["user"], line["success"], line["counts"]) == ("alice", True, {"applied": 3})
+
+
+def test_a_failed_write_takes_back_what_was_written(bench: Bench) -> None:
+    bench.applied(estate())
+    bench.target.before[str(POP)] = [RejectedError(str(POP), "no")]
+    report = bench.apply(estate(imap=32, pop=32))
+    assert bench.limit(IMAP) == 16
+    assert bench.limit(POP) == 16
+    assert outcomes(report) == {
+        "ImapSettings/ex01": "rolled back",
+        "PopSettings/ex01": "failed",
+        "ex01/imap4-backend": "not reached",
+        "ex01/imap4": "not reached",
+        "ex01/pop3": "not reached",
+    }
+
+
+def test_the_error_of_a_failed_apply_says_what_and_that_it_was_rolled_back(bench: Bench) -> None:
+    bench.applied(estate())
+    bench.target.before[str(POP)] = [RejectedError(str(POP), "no")]
+    error = bench.apply(estate(imap=32, pop=32)).error
+    assert error
+    assert "PopSettings/ex01 was rejected by the runtime: no" in error
+    assert "everything was rolled back" in error
+
+
+def test_a_conflict_names_the_resource_and_who_changed_it(bench: Bench) -> None:
+    bench.applied(estate())
+    bench.target.meanwhile = lambda key: bench.set_by_hand(key, imap(99), who="bob")
+    report = bench.apply(estate(imap=32))
+    assert report.error
+    assert "ImapSettings/ex01 was changed by bob at" in report.error
+    assert bench.imap_limit() == 99
+
+
+def test_a_created_resource_is_gone_after_a_roll_back(bench: Bench) -> None:
+    bench.target.before[str(POP)] = [RejectedError(str(POP), "no")]
+    bench.apply(estate())
+    assert bench.target.read(SERVER) == Absent()
+    assert bench.target.read(IMAP) == Absent()
+
+
+def test_a_service_that_does_not_start_rolls_back(bench: Bench) -> None:
+    bench.applied(estate())
+    bench.target.before["ex01/imap4"] = [ServiceError("the port is taken")]
+    report = bench.apply(estate(imap=32))
+    assert bench.imap_limit() == 16
+    assert outcomes(report)["ImapSettings/ex01"] == "rolled back"
+    assert report.error
+    assert "the port is taken" in report.error
+
+
+def test_services_run_the_previous_values_after_a_roll_back(bench: Bench) -> None:
+    bench.applied(estate())
+    bench.target.before["ex01/imap4"] = [ServiceError("the port is taken")]
+    bench.apply(estate(imap=32))
+    assert bench.pending() == {}
+    assert bench.target.converged == ["ex01/imap4-backend", "ex01/imap4-backend"]
+
+
+def test_a_failed_probe_rolls_back(bench: Bench) -> None:
+    bench.applied(estate()).probes.failing = ["ex01/imap4"]
+    report = bench.apply(estate(imap=32))
+    assert bench.imap_limit() == 16
+    assert bench.pending() == {}
+    assert report.error
+    assert "the probe failed: no answer" in report.error
+
+
+def test_a_roll_back_is_probed_too(bench: Bench) -> None:
+    bench.applied(estate()).probes.failing = ["ex01/imap4", "ex01/imap4"]
+    report = bench.apply(estate(imap=32))
+    assert outcomes(report)["ex01/imap4"] == "failed"
+    assert report.error
+    assert "left as it is: ex01/imap4" in report.error
+
+
+def test_a_change_by_somebody_else_is_not_rolled_back(bench: Bench) -> None:
+    bench.applied(estate())
+
+    def interfere(key: Key) -> None:
+        if key == POP:
+            bench.set_by_hand(IMAP, imap(99), who="bob")
+
+    bench.target.meanwhile = interfere
+    bench.target.before[str(POP)] = [RejectedError(str(POP), "no")]
+    report = bench.apply(estate(imap=32, pop=32))
+    assert bench.imap_limit() == 99
+    assert report.error
+    assert "left as it is: ImapSettings/ex01" in report.error
+    assert "was changed by bob" in next(step.detail for step in report.steps if step.subject == str(IMAP))
+
+
+def test_a_lost_answer_is_recognised_and_not_written_twice(bench: Bench) -> None:
+    bench.applied(estate()).target.after[str(IMAP)] = [lost()]
+    assert bench.apply(estate(imap=32)).is_success
+    assert bench.target.writes == [IMAP]
+
+
+def test_a_request_that_was_lost_is_sent_again(bench: Bench) -> None:
+    bench.applied(estate()).target.before[str(IMAP)] = [lost()]
+    assert bench.apply(estate(imap=32)).is_success
+    assert bench.target.writes == [IMAP, IMAP]
+
+
+def test_a_target_that_stays_silent_fails_the_apply(bench: Bench) -> None:
+    bench.applied(estate()).target.before[str(IMAP)] = [lost(), lost(), lost()]
+    report = bench.apply(estate(imap=32))
+    assert outcomes(report)["ImapSettings/ex01"] == "failed"
+    assert bench.imap_limit() == 16
+
+
+def test_a_roll_back_without_a_target_is_left_for_the_next_run(bench: Bench) -> None:
+    bench.applied(estate()).probes.failing = ["ex01/imap4"]
+    bench.target.before[f"restore {IMAP}"] = [NotRunningError("no runtime")]
+    report = bench.apply(estate(imap=32))
+    assert report.error
+    assert "the next `reconcile apply` finishes it" in report.error
+    (recovered,) = bench.recover()
+    assert bench.imap_limit() == 16
+    assert bench.pending() == {}
+    assert outcomes(recovered)["ImapSettings/ex01"] == "rolled back"
+
+
+def test_a_restore_whose_answer_was_lost_is_not_repeated(bench: Bench) -> None:
+    bench.applied(estate()).probes.failing = ["ex01/imap4"]
+    bench.target.after[f"restore {IMAP}"] = [lost()]
+    bench.apply(estate(imap=32))
+    bench.recover()
+    assert bench.imap_limit() == 16
+    assert bench.recover() == ()
+
+
+def test_a_wish_to_stop_takes_back_what_was_written(bench: Bench) -> None:
+    bench.applied(estate())
+    bench.should_stop = lambda: IMAP in bench.target.writes
+    report = bench.apply(estate(imap=32, pop=32))
+    assert outcomes(report)["ImapSettings/ex01"] == "rolled back"
+    assert outcomes(report)["PopSettings/ex01"] == "not reached"
+    assert report.error
+    assert "stopped by the user before PopSettings/ex01" in report.error
+
+
+def test_a_secret_is_written_and_held_nowhere_else(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "alice").write_text("correct horse\n")
+    bench.path = tmp_path / "state"
+    bench.apply(estate(password=tmp_path / "alice"))
+    assert bench.target.read(ALICE) != Absent()
+    texts = [path.read_text() for path in bench.path.rglob("*") if path.is_file()]
+    assert texts
+    assert not any("correct horse" in text for text in texts)
+
+
+def test_an_unreadable_secret_stops_the_apply_before_the_first_write(bench: Bench, tmp_path: Path) -> None:
+    secret = tmp_path / "alice"
+    secret.write_text("correct horse\n")
+    desired, live = estate(password=secret), bench.target.observe()
+    plan = bench.plan(desired)
+    secret.unlink()
+    with pytest.raises(SecretError):
+        bench.applier.apply(plan, desired=desired, live=live)
+    assert bench.target.writes == []
+
+
+def test_a_write_that_lands_late_meets_its_repetition_and_counts(bench: Bench) -> None:
+    bench.applied(estate()).target.before[str(IMAP)] = [lost()]
+
+    def land_late(key: Key) -> None:
+        if len(bench.target.writes) == 2:
+            this_apply = max(path.stem for path in (bench.path / "journal").iterdir())
+            bench.set_by_hand(key, imap(32), who="alice", apply_id=this_apply)
+
+    bench.target.meanwhile = land_late
+    assert bench.apply(estate(imap=32)).is_success
+    assert bench.imap_limit() == 32

@@ -1,0 +1,142 @@
+"""An apply that is killed after any record of its journal is finished or rolled back by the next run.
+
+Here the kill is an exception that nothing catches, on a target in memory; `tests/cli/test_kill_apply.py` does it with
+SIGKILL on real processes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from reconciler.applying.journal import Journal, unfinished
+from tests.applying.builders import IMAP, POP, Bench, estate, imap, lost, outcomes
+
+RECORDS = 11  # planned, two writes of two records, two services of two, verified, committed
+
+
+NO_POP = {"pop3": "Manual"}
+
+
+class KilledError(BaseException):
+    """Nothing in the program catches it."""
+
+
+def kill_after(records: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, count = Journal.record, 0
+
+    def record(self: Journal, record: str, **fields: JsonValue) -> None:
+        nonlocal count
+        original(self, record, **fields)
+        count += 1
+        if count == records:
+            raise KilledError
+
+    monkeypatch.setattr(Journal, "record", record)
+
+
+def killed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, records: int, failing: list[str] | None = None
+) -> None:
+    """Apply 32 and 32 in place of 16 and 16, and be killed after so many records."""
+    bench.applied(estate(startup=NO_POP))
+    bench.probes.failing = failing or []
+    with monkeypatch.context() as patch:
+        kill_after(records, patch)
+        with pytest.raises(KilledError):
+            bench.apply(estate(imap=32, pop=32, startup=NO_POP))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.mark.parametrize("records", range(1, RECORDS))
+def test_the_next_run_ends_in_the_declared_or_the_previous_state(
+    records: int, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(bench, monkeypatch, records=records)
+    bench.recover()
+    limits = (bench.limit(IMAP), bench.limit(POP))
+    assert limits == ((16, 16) if records < 5 else (32, 32))
+    assert bench.pending() == {}
+    assert unfinished(bench.applier.state.journals) == ()
+
+
+@pytest.mark.parametrize("records", range(5, RECORDS))
+def test_the_owed_restart_happens(records: int, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(bench, monkeypatch, records=records)
+    bench.recover()
+    assert set(bench.target.converged) == {"ex01/imap4-backend", "ex01/imap4"}
+
+
+@pytest.mark.parametrize("records", range(10, 13))
+def test_a_roll_back_that_was_killed_is_rolled_back(
+    records: int, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nine records until the probe fails; then: rolling back, restored, restored, rolled back.
+    killed(bench, monkeypatch, records=records, failing=["ex01/imap4"])
+    bench.recover()
+    assert (bench.limit(IMAP), bench.limit(POP)) == (16, 16)
+    assert bench.pending() == {}
+
+
+def test_a_finished_apply_is_left_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(bench, monkeypatch, records=RECORDS)
+    assert bench.recover() == ()
+
+
+def test_a_recovery_that_is_killed_is_recovered(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(bench, monkeypatch, records=3)
+    with monkeypatch.context() as patch:
+        kill_after(2, patch)
+        with pytest.raises(KilledError):
+            bench.recover()
+    bench.recover()
+    assert (bench.limit(IMAP), bench.limit(POP)) == (16, 16)
+
+
+@pytest.mark.parametrize("records", [1, 2])
+def test_a_write_that_landed_without_its_record_is_rolled_back(
+    records: int, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(bench, monkeypatch, records=records)
+    (journal,) = unfinished(bench.applier.state.journals)
+    assert journal.state.written == {}
+    bench.set_by_hand(IMAP, imap(32), who="alice", apply_id=journal.state.apply_id)
+    (report,) = bench.recover()
+    assert bench.imap_limit() == 16
+    assert outcomes(report)["ImapSettings/ex01"] == "rolled back"
+
+
+def test_a_value_that_somebody_set_after_the_kill_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(bench, monkeypatch, records=3)
+    bench.set_by_hand(IMAP, imap(99), who="bob")
+    (report,) = bench.recover()
+    assert bench.imap_limit() == 99
+    assert report.error
+    assert "left as it is: ImapSettings/ex01" in report.error
+
+
+def test_history_tells_of_a_killed_apply_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(bench, monkeypatch, records=RECORDS - 1)
+    bench.recover()
+    lines = (bench.path / "history.jsonl").read_text().splitlines()
+    assert len(lines) == 2  # the first estate, and this one
+
+
+def test_a_recovery_whose_target_is_silent_goes_on_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(bench, monkeypatch, records=3)
+    bench.target.before[f"restore {IMAP}"] = [lost()]
+    (report,) = bench.recover()
+    assert report.error
+    assert "the next `reconcile apply` finishes it" in report.error
+    bench.recover()
+    assert bench.imap_limit() == 16

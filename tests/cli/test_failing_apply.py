@@ -1,0 +1,163 @@
+"""What cannot serve is taken back: a taken port, an expired certificate, a user who thinks better of it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.support.estate import Runtime, write_estate
+from tests.support.waiting import eventually
+
+
+@pytest.fixture(autouse=True)
+def declared(applied: Runtime) -> Runtime:
+    """Each test begins with the estate as it is applied."""
+    for file in applied.directory.glob("*.yaml"):
+        file.unlink()
+    applied.apply()
+    return applied
+
+
+def replace(runtime: Runtime, old: str, new: str) -> None:
+    file = runtime.directory / "estate.yaml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def write_expired_certificate(directory: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ex01.contoso.example")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=30))
+        .not_valid_after(now - timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (directory / "old.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (directory / "old.key").touch(mode=0o600)
+    (directory / "old.key").write_bytes(private)
+
+
+def start_apply(runtime: Runtime) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "reconciler.cli.main", "apply", "--yes", str(runtime.directory)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"RECONCILE_STATE": str(runtime.state)},
+    )
+
+
+def add_mailboxes(runtime: Runtime, count: int) -> None:
+    documents = [
+        f"apiVersion: reconciler/v1\nkind: Mailbox\nmetadata: {{name: user{number:03}}}\n"
+        f"spec: {{database: db01, primarySmtpAddress: user{number:03}@contoso.example, "
+        "password: {secretRef: {file: secrets/alice}}}\n"
+        for number in range(count)
+    ]
+    (runtime.directory / "users.yaml").write_text("---\n".join(documents))
+
+
+def answer(runtime: Runtime, text: str) -> int:
+    """Run `reconcile apply` on a terminal and type `text` when it asks."""
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reconciler.cli.main", "apply", str(runtime.directory)],
+        stdin=terminal,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"RECONCILE_STATE": str(runtime.state)},
+    )
+    os.close(terminal)
+    os.write(controller, text.encode())
+    code = process.wait(60)
+    os.close(controller)
+    return code
+
+
+def test_a_port_that_is_taken_rolls_back(applied: Runtime) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        replace(applied, str(applied.ports.imaps), str(taken.getsockname()[1]))
+        done = applied.reconcile("apply", "--yes", str(applied.directory), expect=1)
+    assert "cannot be bound" in done.stderr
+    assert "everything was rolled back" in done.stderr
+    assert applied.status()["pendingRestarts"] == []
+    applied.apply()
+
+
+def test_a_probe_that_fails_rolls_back(applied: Runtime) -> None:
+    write_expired_certificate(applied.directory)
+    replace(applied, "selfSigned: {}", "certificateFile: old.crt, privateKeyFile: old.key")
+    done = applied.reconcile("apply", "--yes", str(applied.directory), expect=1)
+    assert "the probe failed" in done.stderr
+    assert "certificate has expired" in done.stderr
+    assert "everything was rolled back" in done.stderr
+    assert applied.status()["pendingRestarts"] == []
+    write_estate(applied.directory, applied.ports)
+    applied.reconcile("plan", str(applied.directory), expect=0)
+
+
+def test_ctrl_c_takes_back_what_was_written(applied: Runtime) -> None:
+    add_mailboxes(applied, 60)
+    journals = set((applied.state / "journal").iterdir())
+    process = start_apply(applied)
+
+    def has_written() -> bool:
+        new = set((applied.state / "journal").iterdir()) - journals
+        return any('"written"' in path.read_text() for path in new)
+
+    eventually(has_written, what="a first write")
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "stopped by the user before Mailbox/" in error
+    assert "everything was rolled back" in error
+    listed = applied.reconcile("live", "get", "Mailbox").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == ["Mailbox/alice", "Mailbox/bob"]
+
+
+def test_of_two_applies_at_once_one_is_told_of_the_other(applied: Runtime) -> None:
+    add_mailboxes(applied, 20)
+    processes = [start_apply(applied), start_apply(applied)]
+    errors = [process.communicate(timeout=120)[1] for process in processes]
+    codes = [process.returncode for process in processes]
+    assert 0 in codes
+    assert all(
+        code == 0 or "another apply is running" in error for code, error in zip(codes, errors, strict=True)
+    )
+    applied.reconcile("plan", str(applied.directory), expect=0)
+
+
+def test_no_on_a_terminal_changes_nothing(applied: Runtime) -> None:
+    write_estate(applied.directory, applied.ports, max_connections_per_user=33)
+    assert answer(applied, "n\n") == 1
+    applied.reconcile("plan", str(applied.directory), expect=2)
+
+
+def test_yes_on_a_terminal_applies(applied: Runtime) -> None:
+    write_estate(applied.directory, applied.ports, max_connections_per_user=34)
+    assert answer(applied, "y\n") == 0
+    applied.reconcile("plan", str(applied.directory), expect=0)
