@@ -301,8 +301,12 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def _send_eof(self) -> None:
         self._goodbye_tls()
-        if self._transport.can_write_eof() and not self._transport.is_closing():
+        if not self._transport.can_write_eof() or self._transport.is_closing():
+            return
+        try:
             self._transport.write_eof()
+        except OSError:  # the peer's reset arrived first: there is nobody left to tell
+            self._transport.abort()
 
     def _goodbye_tls(self) -> None:
         if self._tls is not None and (notify := self._tls.close_notify()):

@@ -1,7 +1,7 @@
 """What a service is, and what a host gives it.
 
-A host process carries services; a *generation* is one `Service` object, built from a frozen `Snapshot`. Things that must
-outlive a generation (connection counters, the store, the queue) belong to the `Host`.
+A host process carries services; a *generation* is one `Service` object, built from a frozen `Snapshot`. Things that
+must outlive a generation (connection counters, the store, the queue) belong to the `Host`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
+#: The quickstart's ports. Something else may listen on them here.
+PORTS = ("10143", "10993", "10110", "10995", "10025", "10587", "11993", "11995")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BEFORE = re.compile(r"^<!-- before: (.*) -->$", re.MULTILINE)
@@ -61,8 +65,12 @@ def _commands(block: str) -> Iterator[Shown]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Path]:
-    """A directory with the examples, as a clone has them, whose runtime is stopped afterwards."""
+    """A directory with the examples, on ports that are free here, whose runtime is stopped afterwards."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    moved = {port: str(free_port()) for port in PORTS}
+    for path in (tmp_path / "examples").rglob("*.*"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub("|".join(PORTS), lambda found: moved[found[0]], text), encoding="utf-8")
     yield tmp_path
     _run("reconcile runtime stop", tmp_path)
 
@@ -81,8 +89,6 @@ def _run(command: str, directory: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-# The pages use the quickstart's fixed ports, so they take turns in one worker.
-@pytest.mark.xdist_group("quickstart ports")
 @pytest.mark.parametrize("page", [page for page in PAGES if shown(page)], ids=lambda page: page.name)
 def test_the_commands_of_a_page_run(page: Path, checkout: Path) -> None:
     for step in shown(page):
@@ -92,7 +98,6 @@ def test_the_commands_of_a_page_run(page: Path, checkout: Path) -> None:
             assert done.stdout.strip() == step.output, step.command
 
 
-@pytest.mark.xdist_group("quickstart ports")
 def test_the_tour_ends_well(checkout: Path) -> None:
     done = _run("sh examples/tour.sh", checkout)
     assert done.returncode == 0, done.stdout + done.stderr
