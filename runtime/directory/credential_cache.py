@@ -22,11 +22,8 @@ class CredentialCache:
 
     def digest(self, *parts: bytes) -> bytes:
         """A keyed digest over all parts, each with its length before it so that no two lists of parts are alike."""
-        keyed = hashlib.blake2b(key=self._key, digest_size=32)
-        for part in parts:
-            keyed.update(len(part).to_bytes(4, "big"))
-            keyed.update(part)
-        return keyed.digest()
+        whole = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return hashlib.blake2b(whole, key=self._key, digest_size=32).digest()
 
     def holds(self, digest: bytes, time_to_live: float) -> bool:
         """True when this was verified less than `time_to_live` seconds ago."""

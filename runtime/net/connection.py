@@ -50,6 +50,7 @@ class StreamConnection(asyncio.BufferedProtocol):
     session's `on_disconnect` comes exactly once, also when its `on_connect` never came."""
 
     __slots__ = (
+        "_addresses",
         "_admit",
         "_driver_deadline",
         "_loop",
@@ -58,15 +59,12 @@ class StreamConnection(asyncio.BufferedProtocol):
         "_out_size",
         "_peer_is_done",
         "_session_deadline",
+        "_slot",
         "_state",
-        "_timer",
-        "_timer_at",
         "_tls",
         "_transport",
         "_turn",
         "_unsent_before",
-        "local",
-        "peer",
         "session",
     )
 
@@ -74,22 +72,28 @@ class StreamConnection(asyncio.BufferedProtocol):
         self, session: Session, tls: ssl.SSLContext | None = None, *, admit: Admit | None = None
     ) -> None:
         self.session = session
-        self.peer: tuple[str, int] = ("", 0)
-        self.local: tuple[str, int] = ("", 0)
+        self._addresses: dict[str, tuple[str, int]] = {}
         self._admit = admit
         self._state = OPENING
         self._tls = TlsStream(tls) if tls is not None else None
         self._out: list[bytes] = []
         self._out_size = 0
         self._peer_is_done = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._slot = 0
         self._session_deadline = 0.0
         self._driver_deadline = 0.0
         self._unsent_before = -1
         self._opening: asyncio.Task[object] | None = None
 
     # What a session uses (runtime.net.session.Connection)
+
+    @property
+    def peer(self) -> tuple[str, int]:
+        return self._address("peername")
+
+    @property
+    def local(self) -> tuple[str, int]:
+        return self._address("sockname")
 
     @property
     def is_tls(self) -> bool:
@@ -105,10 +109,10 @@ class StreamConnection(asyncio.BufferedProtocol):
         """Queue bytes; they leave when this turn of the event loop is over. Dropped when the connection is closing."""
         if self._state != OPEN or not data:
             return
-        if not self._out:
-            self._turn.add(self)
         self._out.append(data)
         self._out_size += len(data)
+        if len(self._out) == 1:
+            self._turn.add(self)
         if self._out_size >= FLUSH_AT:
             self.flush()
 
@@ -129,7 +133,7 @@ class StreamConnection(asyncio.BufferedProtocol):
     def close(self) -> None:
         """Send what was written and FIN, then read and drop until the peer is done or LINGER is over."""
         if self._state == OPEN:
-            self.flush()
+            self.flush(is_last=True)
             self._leave()
         elif self._state < LINGERING:
             self.abort()
@@ -153,9 +157,12 @@ class StreamConnection(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def set_timeout(self, seconds: float | None) -> None:
-        """(Re)arm the session's timer. Cheap: a deadline moves, the loop's timer is set only when it is too late."""
-        self._session_deadline = self._loop.time() + seconds if seconds is not None else 0.0
-        self._arm()
+        """(Re)arm the session's timer. Cheap: a deadline moves, its slot changes only when that is too late."""
+        if seconds is None:
+            self._session_deadline = 0.0
+        else:
+            self._session_deadline = self._loop.time() + seconds
+            self._arm()
 
     # What the event loop calls
 
@@ -164,8 +171,6 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         self._loop = asyncio.get_running_loop()
         self._turn = turn.current(self._loop)
-        self.peer = _address(transport.get_extra_info("peername"))
-        self.local = _address(transport.get_extra_info("sockname"))
         self._transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
         self._state = OPEN
         if self._admit is not None and not self._admit(self):
@@ -173,8 +178,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         elif self._tls is not None:
             self._begin_handshake()
         else:
-            with self._turn:
-                self.session.on_connect(self)
+            self.session.on_connect(self)
         self._admit = None
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's signature
@@ -183,11 +187,10 @@ class StreamConnection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         if self._state >= LINGERING:
             return
-        with self._turn:
-            if self._tls is not None:
-                self._received_tls(self._turn.received[:nbytes])
-            else:
-                self.session.on_data(bytes(self._turn.received[:nbytes]))
+        if self._tls is None:
+            self.session.on_data(bytes(self._turn.received[:nbytes]))
+        else:
+            self._received_tls(self._turn.received[:nbytes])
 
     def eof_received(self) -> bool:
         """True: the transport stays open for writing; the session decides when it ends."""
@@ -195,8 +198,7 @@ class StreamConnection(asyncio.BufferedProtocol):
             return True
         self._peer_is_done = True
         if self._state == OPEN:
-            with self._turn:
-                self.session.on_eof()
+            self.session.on_eof()
         elif self._state in (HANDSHAKE, LINGERING):
             self._transport.close()
         return True
@@ -207,23 +209,28 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         if self._state == OPEN:
-            with self._turn:
-                self.session.on_write_resumed()
+            self.session.on_write_resumed()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._state = CLOSED
         self._out.clear()
         self._tls = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        with self._turn:
-            self.session.on_disconnect(exc)
+        if self._slot:
+            self._turn.deadlines.drop(self._slot, self)
+            self._slot = 0
+        self.session.on_disconnect(exc)
 
     # Inside
 
-    def flush(self) -> None:
-        """Give the transport what was written. Called when the turn ends."""
+    def _address(self, name: str) -> tuple[str, int]:
+        """Asked of the kernel when somebody wants to know, once: most connections of the hop are never asked."""
+        found = self._addresses.get(name)
+        if found is None and self._state != OPENING:
+            found = self._addresses[name] = _endpoint(self._transport.get_extra_info(name))
+        return found or ("", 0)
+
+    def flush(self, *, is_last: bool = False) -> None:
+        """Give the transport what was written. Called when the turn ends, and for the last words."""
         if not self._out or self._state != OPEN:
             return
         data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
@@ -233,7 +240,7 @@ class StreamConnection(asyncio.BufferedProtocol):
             self._transport.write(data)
             return
         try:
-            self._tls.encrypt(data, self._transport.write)
+            self._tls.encrypt(data, self._transport.write, is_last=is_last)
         except ssl.SSLError as error:
             self._fail(error)
 
@@ -257,10 +264,10 @@ class StreamConnection(asyncio.BufferedProtocol):
         except ssl.SSLError as error:
             self._fail(error)
             return
-        if reply := self._tls.outgoing():
-            self._transport.write(reply)
         if self._state == HANDSHAKE and self._tls.is_established:
             self._finish_handshake()
+        if reply := self._tls.outgoing():
+            self._transport.write(reply)
         if plain and self._state == OPEN:
             self.session.on_data(plain)
         if self._tls.is_closed_by_peer:
@@ -274,6 +281,7 @@ class StreamConnection(asyncio.BufferedProtocol):
             self.session.on_connect(self)
         else:
             self.session.on_tls()
+        self.flush()  # the first words leave together with the end of the handshake
 
     def _fail(self, error: ssl.SSLError) -> None:
         """Send the alert that TLS has ready, then go."""
@@ -284,20 +292,22 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._transport.close()
 
     def _leave(self) -> None:
-        self._linger()
         if self._peer_is_done or self._transport.is_closing():
             self._goodbye_tls()
+            self._linger()
             self._transport.close()
         else:
+            self._linger()
             self._send_eof()
             self._transport.resume_reading()
 
     def _linger(self) -> None:
-        """The session has no more say; the peer has LINGER to take what was written."""
+        """The session has no more say; the peer has LINGER to take what was written and to close."""
         self._state = LINGERING
         self._session_deadline = 0.0
-        self._driver_deadline = self._loop.time() + LINGER
-        self._arm()
+        if not self._peer_is_done or self._transport.get_write_buffer_size():
+            self._driver_deadline = self._loop.time() + LINGER
+            self._arm()
 
     def _send_eof(self) -> None:
         self._goodbye_tls()
@@ -313,28 +323,30 @@ class StreamConnection(asyncio.BufferedProtocol):
             self._transport.write(notify)
 
     def _arm(self) -> None:
-        """One timer of the loop serves both deadlines; a later deadline leaves it where it is."""
+        """One slot serves both deadlines; a later deadline leaves it where it is."""
         at, other = self._session_deadline, self._driver_deadline
         if other and (not at or other < at):
             at = other
         if not at:
             return
-        if self._timer is not None:
-            if self._timer_at <= at:
+        deadlines = self._turn.deadlines
+        slot = deadlines.slot(at)
+        if self._slot:
+            if self._slot <= slot:
                 return
-            self._timer.cancel()
-        self._timer_at = at
-        self._timer = self._loop.call_at(at, self._timer_fired)
+            deadlines.drop(self._slot, self)
+        self._slot = slot
+        deadlines.add(slot, self)
 
-    def _timer_fired(self) -> None:
-        self._timer = None
+    def expire(self) -> None:
+        """Called when the slot is over: one of the deadlines has passed, or was moved to later meanwhile."""
+        self._slot = 0
         now = self._loop.time()
         if self._driver_deadline and now >= self._driver_deadline:
             self._driver_timed_out(now)
         elif self._session_deadline and now >= self._session_deadline:
             self._session_deadline = 0.0
-            with self._turn:
-                self.session.on_timeout()
+            self.session.on_timeout()
         if self._state != CLOSED:
             self._arm()
 
@@ -380,7 +392,7 @@ async def dial(host: str, port: int, session: Session) -> StreamConnection:
     return connection
 
 
-def _address(name: object) -> tuple[str, int]:
+def _endpoint(name: object) -> tuple[str, int]:
     """Address and port; IPv4 addresses that arrived on an IPv6 socket as IPv4; nothing for Unix sockets."""
     if not isinstance(name, tuple):
         return "", 0

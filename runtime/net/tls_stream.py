@@ -17,13 +17,22 @@ PIECE = 16 * 1024
 class TlsStream:
     """The server's side of a TLS connection. `is_implicit` is for the driver: True unless it was started later."""
 
-    __slots__ = ("_incoming", "_object", "_outgoing", "is_closed_by_peer", "is_established", "is_implicit")
+    __slots__ = (
+        "_has_ended",
+        "_incoming",
+        "_object",
+        "_outgoing",
+        "is_closed_by_peer",
+        "is_established",
+        "is_implicit",
+    )
 
     def __init__(self, context: ssl.SSLContext, *, is_implicit: bool = True) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self.is_implicit = is_implicit
+        self._has_ended = False
         self.is_established = False
         self.is_closed_by_peer = False
 
@@ -37,11 +46,13 @@ class TlsStream:
                 filled = self._read(scratch, filled)
         return bytes(scratch[:filled])
 
-    def encrypt(self, data: bytes, write: Callable[[bytes], None]) -> None:
-        """Give `data` as records to `write`, a few at a time."""
+    def encrypt(self, data: bytes, write: Callable[[bytes], None], *, is_last: bool = False) -> None:
+        """Give `data` as records to `write`, a few at a time; the last data of this side with its close_notify."""
         view = memoryview(data)
         for start in range(0, len(data), PIECE):
             self._object.write(view[start : start + PIECE])
+            if is_last and start + PIECE >= len(data):
+                self._end()
             write(self._outgoing.read())
 
     def outgoing(self) -> bytes:
@@ -49,12 +60,16 @@ class TlsStream:
         return self._outgoing.read() if self._outgoing.pending else b""
 
     def close_notify(self) -> bytes:
-        """The last record of this side; b"" when there is none to send."""
-        if not self.is_established:
+        """The last record of this side; b"" when there is none to send, or when it was sent."""
+        if not self.is_established or self._has_ended:
             return b""
+        self._end()
+        return self.outgoing()
+
+    def _end(self) -> None:
+        self._has_ended = True
         with contextlib.suppress(ssl.SSLError):  # the peer's own close_notify is not waited for
             self._object.unwrap()
-        return self.outgoing()
 
     def _handshake(self) -> bool:
         try:

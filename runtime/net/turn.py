@@ -1,20 +1,21 @@
-"""What all connections of one event loop share while a callback runs: the receive buffers, and who has
-written.
+"""What all connections of one event loop share: the receive buffers, the deadlines, and who has written in this turn.
 
-A turn begins when a connection hears from the loop and ends when its callback is over; then every connection
-that was written to, also by another one's callback, is flushed once. Writes outside of a turn are flushed by
-`call_soon`. Called by `connection` only.
+Whoever was written to is flushed once, when the loop has called everybody who had something to read: answers to one
+client leave together, and so do the two halves of what a pump carries. Called by `connection` only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from types import TracebackType
 from typing import Protocol
+
+from runtime.net.deadlines import Deadlines
 
 #: One read takes at most this many bytes from the kernel.
 RECEIVE_BUFFER = 256 * 1024
+#: Connections that wait for the end of the turn. In a longer turn the first ones do not wait for the last.
+MOST_DIRTY = 32
 
 
 class Flushable(Protocol):
@@ -22,31 +23,23 @@ class Flushable(Protocol):
 
 
 class Turn:
-    """Shared by the connections of one loop. Used as a context manager around callbacks; nesting is allowed."""
+    """Shared by the connections of one loop; the loop's thread only."""
 
-    __slots__ = ("_depth", "_dirty", "_loop", "decrypted", "received")
+    __slots__ = ("_dirty", "_loop", "deadlines", "decrypted", "received")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._depth = 0
         self._dirty: list[Flushable] = []
+        self.deadlines = Deadlines(loop)
         self.received = memoryview(bytearray(RECEIVE_BUFFER))
         self.decrypted = memoryview(bytearray(RECEIVE_BUFFER))
 
     def add(self, connection: Flushable) -> None:
         """`connection` has something to flush."""
         self._dirty.append(connection)
-        if not self._depth and len(self._dirty) == 1:
+        if len(self._dirty) == 1:
             self._loop.call_soon(self._flush)
-
-    def __enter__(self) -> None:
-        self._depth += 1
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._depth -= 1
-        if not self._depth and self._dirty:
+        elif len(self._dirty) >= MOST_DIRTY:
             self._flush()
 
     def _flush(self) -> None:

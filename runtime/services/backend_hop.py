@@ -13,12 +13,13 @@ import binascii
 import hashlib
 import hmac
 import itertools
-import json
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 VERB = b"BACKENDAUTHENTICATE "
 VERSION = 1
@@ -32,7 +33,6 @@ SESSIONS_PER_DRAIN = 40
 #: Nonces of this process: a random beginning and a count. They need not be secret, the MAC covers them.
 _PROCESS = secrets.token_hex(8)
 _lines = itertools.count()
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class HopError(Exception):
@@ -114,7 +114,7 @@ def verify(key: bytes, line: bytes, nonces: Nonces, *, now: float | None = None)
 
 def _sign(key: bytes, claims: Mapping[str, object]) -> bytes:
     stamped = {"v": VERSION, **claims, "iat": time.time(), "nonce": f"{_PROCESS}{next(_lines):08x}"}
-    text = base64.urlsafe_b64encode(_to_json(stamped).encode())
+    text = base64.urlsafe_b64encode(to_json(stamped))
     return VERB + text + b"." + _mac(key, text) + b"\r\n"
 
 
@@ -129,7 +129,7 @@ def _authentic_claims(key: bytes, line: bytes) -> Mapping[str, Any]:
     if not dot or not hmac.compare_digest(_mac(key, text), mac):
         raise HopError("the MAC is wrong: the front end does not hold this runtime's backend key")
     try:
-        claims = json.loads(base64.urlsafe_b64decode(text))
+        claims = from_json(base64.urlsafe_b64decode(text))
     except (binascii.Error, ValueError) as error:
         raise HopError(f"claims cannot be read: {error}") from error
     if not isinstance(claims, dict) or claims.get("v") != VERSION:

@@ -11,6 +11,7 @@ object is gone.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import time
 from abc import ABC, abstractmethod
@@ -35,6 +36,11 @@ from schemas.v1.scalar import UNLIMITED
 MAX_COMMANDS_BEFORE_LOGON = 100
 #: Logons that may fail on one connection.
 MAX_FAILED_LOGONS = 10
+
+
+#: Ids of this process's sessions, 16 hex digits: a random beginning and a count. They name a session in logs and drains
+#: and open nothing.
+_session_ids = itertools.count(secrets.randbits(64))
 
 
 class End(StrEnum):
@@ -80,10 +86,11 @@ class FrontEndSession(ABC):
     def __init__(self, front: FrontEnd, listener: Listener) -> None:
         self.front = front
         self.listener = listener
-        self.session_id = secrets.token_hex(8)
+        self.session_id = f"{next(_session_ids) % 2**64:016x}"
         self.since = time.monotonic()
         self.is_logging_on = False
         self.is_over = False
+        self._has_ended_input = False
         self.log: SessionLog | None = None
         self._ticket: ConnectionTicket | None = None
         self._refused: Refused | None = None
@@ -186,12 +193,15 @@ class FrontEndSession(ABC):
         never before this returns."""
         self.is_logging_on = True
         self._command = (command, parameters or (name, HIDDEN), request_size)
-        self.connection.pause_reading()
         entry = self.front.host.authenticator.verify_cached(name, password)
         if entry is not None:
             self._verified(entry)
         else:
             self._task = asyncio.get_running_loop().create_task(self._verify(name, password))
+
+    def hold_input(self) -> None:
+        """The client sent more during its logon: that waits, and nothing else is read, until it is known for whom."""
+        self.connection.pause_reading()
 
     def end(self, end: End) -> None:
         """Say goodbye and close."""
@@ -237,6 +247,7 @@ class FrontEndSession(ABC):
 
     def on_eof(self) -> None:
         """Without its answer a client that stopped sending cannot be served further; during a logon it is."""
+        self._has_ended_input = True
         if not self.is_logging_on and not self.is_over:
             self.close()
 
@@ -299,11 +310,16 @@ class FrontEndSession(ABC):
         assert self._ticket is not None
         ticket, self._ticket, self._call = self._ticket, None, None
         joined = Joined(self.session_id, address, self.connection, back_end, ticket)
-        message = f"User: {entry.name};Proxy:{address[0]}:{address[1]}"
-        self._answer(self.logged_on(entry), Outcome(message=message), user=entry.name)
+        self._answer(
+            self.logged_on(entry),
+            user=entry.name,
+            message=f"User: {entry.name};Proxy:{address[0]}:{address[1]}",
+        )
         self.connection.write(rest)
         join(self.connection, back_end, lambda error: self.front.remove_joined(joined))  # noqa: ARG005
         back_end.write(self.take_pending())
+        if self._has_ended_input:
+            back_end.write_eof()
         self.front.add_joined(joined)
         self._finish()
 
@@ -319,7 +335,7 @@ class FrontEndSession(ABC):
         self._failed_logons += 1
         if self._ticket is not None:
             self._ticket.forget_user()
-        self._answer(self.logon_failed(failure), Outcome(message=message, error=failure.value), user=user)
+        self._answer(self.logon_failed(failure), user=user, message=message, error=failure.value)
         if failure.ends_session:
             self.close()
         elif self._failed_logons >= MAX_FAILED_LOGONS:
@@ -327,8 +343,10 @@ class FrontEndSession(ABC):
         else:
             self.connection.resume_reading()
             self.resume()
+            if self._has_ended_input:
+                self.on_eof()
 
-    def _answer(self, reply: bytes, outcome: Outcome, *, user: str) -> None:
+    def _answer(self, reply: bytes, *, user: str, message: str = "", error: str = "") -> None:
         """Reply to the logon command and log what came of it."""
         self.connection.write(reply)
         if self.log is None:
@@ -336,8 +354,7 @@ class FrontEndSession(ABC):
         command, parameters, request_size = self._command
         self.log.user = user
         text = reply.rstrip(b"\r\n").decode("utf-8", "replace")
-        whole = Outcome(text, outcome.message, outcome.error, request_size, len(reply))
-        self.log.write(command, parameters, whole)
+        self.log.write(command, parameters, Outcome(text, message, error, request_size, len(reply)))
 
     def _finish(self) -> None:
         """Give everything back; the object may live on for a moment in callbacks that find `is_over`."""

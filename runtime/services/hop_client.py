@@ -24,7 +24,7 @@ class HopCall:
     """The session of one call. Exactly one of `answered(connection, rest)` and `failed(reason)` is called; `rest` is
     what came behind the answer line. After `cancel` neither is."""
 
-    __slots__ = ("_answer", "_answered", "_connection", "_failed", "_is_over", "_line", "_target")
+    __slots__ = ("_address", "_answer", "_answered", "_connection", "_failed", "_is_over", "_line")
 
     def __init__(self, address: tuple[str, int], line: bytes, *, answered: Answered, failed: Failed) -> None:
         self._line = line
@@ -32,7 +32,7 @@ class HopCall:
         self._failed = failed
         self._answer = b""
         self._is_over = False
-        self._target = f"{address[0]}:{address[1]}"
+        self._address = address
         self._connection: StreamConnection = connect(*address, self)
 
     def cancel(self) -> None:
@@ -81,4 +81,5 @@ class HopCall:
         if not self._is_over:
             self._is_over = True
             self._connection.abort()
-            self._failed(f"back end {self._target} {reason}")
+            host, port = self._address
+            self._failed(f"back end {host}:{port} {reason}")

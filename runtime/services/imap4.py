@@ -104,7 +104,10 @@ class ImapFrontEndSession(FrontEndSession):
 
     def on_data(self, data: bytes) -> None:
         self._wire.receive_data(data)
-        self.resume()
+        if self.is_logging_on:
+            self.hold_input()
+        else:
+            self.resume()
 
     def resume(self) -> None:
         while not self.is_over and not self.is_logging_on:

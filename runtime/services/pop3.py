@@ -99,7 +99,10 @@ class Pop3Session(FrontEndSession):
 
     def on_data(self, data: bytes) -> None:
         self._core.receive(data)
-        self.resume()
+        if self.is_logging_on:
+            self.hold_input()
+        else:
+            self.resume()
 
     def on_tls(self) -> None:
         """RFC 2595 4: what was said in clear is forgotten."""

@@ -46,6 +46,8 @@ class Token(NamedTuple):
 _TOKEN = re.compile(
     rb'([^\x00-\x20\x7f-\xff"(){]+)|( )|(\()|(\))|"([^"\\\x00\r\n]*(?:\\["\\][^"\\\x00\r\n]*)*)"',
 )
+#: By the number of the group above that matched.
+_KINDS = {int(kind): kind for kind in Kind}
 _ESCAPE = re.compile(rb'\\(["\\])')
 _END = Token(Kind.SPACE, b"")
 
@@ -60,7 +62,7 @@ def tokenize(text: bytes, *, limits: Limits, already: int = 0) -> list[Token]:
         match = _TOKEN.match(text, position)
         if match is None or match.lastindex is None:
             raise GrammarError("unexpected character")
-        kind = Kind(match.lastindex)
+        kind = _KINDS[match.lastindex]
         value = match[match.lastindex]
         tokens.append(Token(kind, _ESCAPE.sub(rb"\1", value) if kind is Kind.QUOTED else value))
         if len(tokens) > room:
@@ -95,11 +97,10 @@ class Arguments:
         return token
 
     def _take(self, kind: Kind, expected: str) -> bytes:
-        token = self.peek
-        if token.kind is not kind or token is _END:
+        if self.is_at_end or self._tokens[self._position].kind is not kind:
             raise GrammarError(f"expected {expected}")
         self._position += 1
-        return token.value
+        return self._tokens[self._position - 1].value
 
     def space(self) -> None:
         self._take(Kind.SPACE, "a space")

@@ -209,6 +209,45 @@ def test_what_is_pipelined_behind_a_logon_goes_to_the_back_end(tmp_path: Path, l
         assert client.line() == b""
 
 
+@on_both_loops
+@pytest.mark.parametrize("is_known", [False, True], ids=["hashed", "cached"])
+def test_a_client_that_stops_sending_behind_its_logon_is_still_answered(
+    tmp_path: Path, loop: str, is_known: bool
+) -> None:
+    with serving(tmp_path, loop=loop) as imap:
+        if is_known:
+            imap.raw().log_on().close()
+        with imap.raw() as client:
+            client.line()
+            client.send(b"a LOGIN bob bob-secret\r\nb NOOP\r\n")
+            client.socket.shutdown(socket.SHUT_WR)
+            assert [line[:4] for line in client.until(b"b ")] == [b"a OK", b"b OK"]
+            assert client.line() == b""
+
+
+@on_both_loops
+def test_a_client_that_stops_sending_behind_a_wrong_password_is_told_and_closed(
+    tmp_path: Path, loop: str
+) -> None:
+    with serving(tmp_path, loop=loop) as imap, imap.raw() as client:
+        client.line()
+        client.send(b"a LOGIN bob x\r\nb NOOP\r\n")
+        client.socket.shutdown(socket.SHUT_WR)
+        assert [client.line()[:4] for _ in range(2)] == [b"a NO", b"b OK"]
+        assert client.line() == b""
+
+
+@on_both_loops
+def test_what_comes_during_a_logon_waits_for_its_end(tmp_path: Path, loop: str) -> None:
+    with serving(tmp_path, loop=loop) as imap, imap.raw() as client:
+        client.line()
+        client.send(b"a LOGIN bob bob-secret\r\n")
+        for number in range(200):
+            client.send(b"n%d NOOP\r\n" % number)
+        replies = [line for line in client.until(b"n199 ") if line.startswith(b"n")]
+        assert [line.split()[0] for line in replies] == [b"n%d" % number for number in range(200)]
+
+
 def test_logons_that_fail_are_answered_in_order(tmp_path: Path) -> None:
     with serving(tmp_path) as imap, imap.raw() as client:
         client.line()
