@@ -8,7 +8,9 @@ snapshots.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -23,6 +25,8 @@ from schemas.v1.pop_settings import PopSettings
 from schemas.v1.receive_connector import ReceiveConnector
 from schemas.v1.server import Server
 from schemas.v1.throttling_policy import ThrottlingPolicy
+
+logger = logging.getLogger("runtime.directory")
 
 S = TypeVar("S", bound=Spec)
 Key = tuple[str, str]
@@ -55,6 +59,21 @@ class Changes(Protocol):
     def present(self) -> Sequence[Resource]: ...
     @property
     def deleted(self) -> Sequence[Key]: ...
+    @property
+    def renames(self) -> Sequence[Rename]: ...
+
+
+class Rename(Protocol):
+    """A mailbox that has another name."""
+
+    @property
+    def revision(self) -> int: ...
+    @property
+    def database(self) -> str: ...
+    @property
+    def old(self) -> str: ...
+    @property
+    def new(self) -> str: ...
 
 
 class Reader(Protocol):
@@ -109,26 +128,42 @@ class _Index:
     mailboxes: dict[str, MailboxEntry] = field(default_factory=dict)
     addresses: dict[str, MailboxEntry] = field(default_factory=dict)
     logons: dict[str, MailboxEntry] = field(default_factory=dict)
+    contested: dict[str, dict[str, MailboxEntry]] = field(default_factory=dict)
     domains: dict[str, AcceptedDomain] = field(default_factory=dict)
     parents: dict[str, AcceptedDomain] = field(default_factory=dict)
     policies: dict[str, ThrottlingPolicy] = field(default_factory=dict)
+    hash_costs: dict[str, int] = field(default_factory=dict)
 
 
 class Directory:
     """The directory as one host sees it. Not thread-safe: event loop only."""
 
-    def __init__(self, reader: Reader, server: str, *, health_mailbox: HealthMailbox | None = None) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        server: str,
+        *,
+        health_mailbox: HealthMailbox | None = None,
+        on_renamed: Callable[[Rename], None] | None = None,
+    ) -> None:
+        """`on_renamed` is told of each mailbox of any server that has another name, before anybody can find it under
+        that name; after a start of everyone that ever was renamed."""
         self.server = server
         self.epoch = 0
         self._reader = reader
         self._health_mailbox = health_mailbox
+        self._on_renamed = on_renamed
         self._resources: dict[str, dict[str, Resource]] = {}
         self._index = _Index()
+        self._told: frozenset[str] = frozenset()
         self.refresh()
 
     def refresh(self) -> bool:
         """Read what changed in the live configuration; True when something did."""
         changes = self._reader.changes_since(self.epoch)
+        if self._on_renamed is not None:
+            for rename in changes.renames:
+                self._on_renamed(rename)
         for resource in changes.present:
             self._resources.setdefault(resource.kind, {})[resource.name] = resource
         for kind, name in changes.deleted:
@@ -136,6 +171,7 @@ class Directory:
         is_changed = bool(changes.present or changes.deleted)
         if is_changed or not self.epoch:
             self._index = self._build()
+            self._tell_contested()
         self.epoch = changes.epoch
         return is_changed
 
@@ -158,6 +194,11 @@ class Directory:
     def mailboxes(self) -> Iterable[MailboxEntry]:
         """All mailboxes, by name, the health mailbox included."""
         return self._index.mailboxes.values()
+
+    def hash_costs(self) -> Mapping[str, int]:
+        """How stored password hashes were made ("$argon2id$v=19$m=…,t=…,p=…"), each with the number of mailboxes, in a
+        fixed order."""
+        return self._index.hash_costs
 
     def accepted_domain(self, domain: str) -> AcceptedDomain | None:
         """The accepted domain that covers `domain`: itself, or the nearest parent with MatchSubDomains."""
@@ -239,13 +280,27 @@ class Directory:
         domains = {domain_of(address) for address in entry.addresses}
         return any(logon.domain in (domain, domain.partition(".")[0]) for domain in domains if domain)
 
+    def _tell_contested(self) -> None:
+        """Once for each name, for as long as it is contested."""
+        contested = self._index.contested
+        for name in sorted(contested.keys() - self._told):
+            logger.warning(
+                "the logon name %r belongs to several mailboxes (%s); it opens none of them, unless it is the "
+                "primary address of one: take it away from all but one",
+                name,
+                ", ".join(repr(found) for found in contested[name]),
+            )
+        self._told = frozenset(contested)
+
     def _build(self) -> _Index:
         index = _Index()
         databases = self._all("MailboxDatabase", MailboxDatabase)
         for name in sorted(self._resources.get("Mailbox", {})):
             _add(index, _entry(self._resources["Mailbox"][name], databases))
+        index.hash_costs = _hash_costs(index.mailboxes.values())
         if (health := self._health_mailbox) is not None and (owned := self.databases(health.server)):
             _add(index, _health_entry(health, owned[0]))
+        _settle(index)
         for domain in self._all("AcceptedDomain", AcceptedDomain).values():
             _add_domain(index, domain)
         for _, policy in sorted(self._all("ThrottlingPolicy", ThrottlingPolicy).items()):
@@ -267,6 +322,16 @@ def _entry(resource: Resource, databases: Mapping[str, MailboxDatabase]) -> Mail
     )
 
 
+def _hash_costs(entries: Iterable[MailboxEntry]) -> dict[str, int]:
+    costs = Counter(cost_of_hash(entry.password_hash) for entry in entries if entry.password_hash)
+    return dict(sorted(costs.items()))
+
+
+def cost_of_hash(stored: str) -> str:
+    """What decides how long a hash takes: the encoded hash without its salt and tag, "$argon2id$v=19$m=…,t=…,p=…"."""
+    return stored.rsplit("$", 2)[0]
+
+
 def _health_entry(health: HealthMailbox, database: str) -> MailboxEntry:
     return MailboxEntry(
         name=health.name,
@@ -280,14 +345,33 @@ def _health_entry(health: HealthMailbox, database: str) -> MailboxEntry:
 
 
 def _add(index: _Index, entry: MailboxEntry) -> None:
-    """Of two mailboxes that claim one name the first by resource name has it: the same one after every
-    refresh."""
+    """Note every name of the mailbox; those that another one has too are settled when all are there."""
     index.mailboxes[entry.name] = entry
     for address in entry.addresses:
         index.addresses.setdefault(address, entry)
     for name in (entry.name, entry.spec.alias, entry.spec.user_principal_name, *entry.addresses):
         if name:
-            index.logons.setdefault(name.casefold(), entry)
+            folded = name.casefold()
+            first = index.logons.setdefault(folded, entry)
+            if first is not entry:
+                index.contested.setdefault(folded, {first.name: first})[entry.name] = entry
+
+
+def _settle(index: _Index) -> None:
+    """A name that several mailboxes claim opens the one whose primary address it is, and else none: a password is
+    never tried against a mailbox that its owner may not have meant. Mail to such an address goes to the same one;
+    without an owner to the first by resource name, so that none is lost."""
+    for name, claimants in index.contested.items():
+        owners = [entry for entry in claimants.values() if _primary(entry) == name]
+        if len(owners) == 1:
+            index.logons[name] = owners[0]
+            index.addresses[name] = owners[0]
+        else:
+            del index.logons[name]
+
+
+def _primary(entry: MailboxEntry) -> str:
+    return str(entry.spec.primary_smtp_address).casefold()
 
 
 def _add_domain(index: _Index, domain: AcceptedDomain) -> None:

@@ -8,6 +8,7 @@ ends the host: without its supervisor nobody would ever stop it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
 import socket
@@ -15,14 +16,14 @@ from collections.abc import Awaitable, Callable
 from types import MappingProxyType
 from typing import Literal
 
-from runtime.directory.directory import Directory, HealthMailbox
+from runtime.directory.directory import Directory, HealthMailbox, Rename
 from runtime.directory.logon import Authenticator
 from runtime.host.carrier import Carrier, Generation
 from runtime.host.refresher import Refresher
 from runtime.host.snapshot import listeners_of, snapshot_of
 from runtime.live import LiveReader
+from runtime.services.back_end import end_sessions_of
 from runtime.services.base import Host
-from runtime.store.interface import Store
 from runtime.store.store import SqliteStore
 from runtime.supervisor.channel import Channel, Message
 from runtime.supervisor.layout import Layout
@@ -132,18 +133,22 @@ class Commander:
     # Parts
 
     def _make_host(self, message: Message) -> Host:
+        store = self._make_store() if self._role == "backend" else None
         directory = Directory(
-            LiveReader(self._layout.live), self._server, health_mailbox=self._health_mailbox(message)
+            LiveReader(self._layout.live),
+            self._server,
+            health_mailbox=self._health_mailbox(message),
+            on_renamed=None if store is None else functools.partial(self._rename, store),
         )
         return Host(
             server=self._server,
             role=self._role,
             state=self._layout.root,
             directory=directory,
-            authenticator=Authenticator(directory),
+            authenticator=Authenticator(directory, key=bytes.fromhex(message["backendKey"])),
             counters=ConnectionCounters(),
             backend_key=bytes.fromhex(message["backendKey"]),
-            store=self._make_store() if self._role == "backend" else None,
+            store=store,
         )
 
     def _health_mailbox(self, message: Message) -> HealthMailbox | None:
@@ -156,7 +161,13 @@ class Commander:
             password_hash=found["passwordHash"],
         )
 
-    def _make_store(self) -> Store:
+    def _rename(self, store: SqliteStore, rename: Rename) -> None:
+        """Also for databases of other servers, which are never opened here."""
+        store.rename_mailbox(rename.database, rename.old, rename.new, revision=rename.revision)
+        if hasattr(self, "_host"):
+            end_sessions_of(self._host, rename.old)
+
+    def _make_store(self) -> SqliteStore:
         root = self._layout.databases(self._server)
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         return SqliteStore(root)

@@ -4,8 +4,15 @@
 """
 
 from runtime.live.reader import LiveReader
-from runtime.live.resource import Changes, LiveConfigurationError, LiveResource
-from runtime.live.store import Author, ConflictError, Draft, LiveStore, NoSuchVersionError
+from runtime.live.resource import Changes, LiveConfigurationError, LiveResource, MailboxRename
+from runtime.live.store import (
+    Author,
+    ConflictError,
+    Draft,
+    LiveStore,
+    NoSuchVersionError,
+    ProtectedError,
+)
 
 __all__ = [
     "Author",
@@ -16,5 +23,7 @@ __all__ = [
     "LiveReader",
     "LiveResource",
     "LiveStore",
+    "MailboxRename",
     "NoSuchVersionError",
+    "ProtectedError",
 ]

@@ -1,17 +1,31 @@
 """The live configuration as a host sees it: read-only, and asked only for what changed.
 
 A reader belongs to the thread that made it. It never blocks the writer (write-ahead log) and never sees half
-a write.
+a write. A resource that the models of this version refuse, for example since a newer one wrote it, is left out as
+if it had not been written: whoever has an earlier version of it keeps that, and everything else goes on.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import sqlite3
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
-from runtime.live.resource import COLUMNS, Changes, Row, resource_of
+from runtime.live.resource import (
+    COLUMNS,
+    Changes,
+    LiveConfigurationError,
+    LiveResource,
+    MailboxRename,
+    Row,
+    resource_of,
+)
 from runtime.live.tables import open_for_reading
+
+logger = logging.getLogger("runtime.live")
 
 # S608: the text is made of column names of this program, never of data.
 _PRESENT = f"SELECT {COLUMNS} FROM resources WHERE revision > ? ORDER BY revision"  # noqa: S608
@@ -19,6 +33,9 @@ _DELETED = """
 SELECT DISTINCT kind, name FROM versions v WHERE deleted AND revision > ?
 AND NOT EXISTS (SELECT 1 FROM resources r WHERE r.kind = v.kind AND r.name = v.name)
 """
+_RENAMED = (
+    "SELECT revision, spec, old, new FROM renames WHERE kind = 'Mailbox' AND revision > ? ORDER BY revision"
+)
 
 
 class LiveReader:
@@ -26,6 +43,7 @@ class LiveReader:
 
     def __init__(self, path: Path) -> None:
         self._database = open_for_reading(path)
+        self._refused: dict[tuple[str, str], int] = {}
 
     def changes_since(self, epoch: int) -> Changes:
         """Everything that changed after `epoch` (0: everything), from one consistent view. A host that was
@@ -41,9 +59,23 @@ class LiveReader:
         present = (Row(*row) for row in self._database.execute(_PRESENT, (epoch,)))
         return Changes(
             epoch=now,
-            present=tuple(resource_of(row) for row in present),
+            present=tuple(self._readable(present)),
             deleted=tuple((kind, name) for kind, name in self._database.execute(_DELETED, (epoch,))),
+            renames=tuple(_rename(*row) for row in self._database.execute(_RENAMED, (epoch,))),
         )
+
+    def _readable(self, rows: Iterable[Row]) -> Iterator[LiveResource]:
+        for row in rows:
+            try:
+                yield resource_of(row)
+            except LiveConfigurationError as error:
+                self._leave_out(row, error)
+
+    def _leave_out(self, row: Row, error: LiveConfigurationError) -> None:
+        """Each version is logged once."""
+        if self._refused.get((row.kind, row.name)) != row.revision:
+            self._refused[row.kind, row.name] = row.revision
+            logger.error("left out of the live configuration: %s", error)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -56,6 +88,10 @@ class LiveReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _rename(revision: int, spec: str, old: str, new: str) -> MailboxRename:
+    return MailboxRename(revision, json.loads(spec)["database"], old, new)
 
 
 def current_epoch(database: sqlite3.Connection) -> int:

@@ -33,6 +33,7 @@ class Row(NamedTuple):
     updated_at: str
     updated_by: str | None
     apply_id: str | None
+    protected: int = 0
 
 
 #: The columns of `Row`, in order, for every SELECT and INSERT.
@@ -55,16 +56,28 @@ class LiveResource:
     updated_by: str | None = None
     managed_by: str | None = None
     apply_id: str | None = None
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRename:
+    """A mailbox of `database` has another name since `revision`; what it holds is to follow."""
+
+    revision: int
+    database: str
+    old: str
+    new: str
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened after an epoch: resources that are present now, and keys that are gone. `epoch` is the
-    one to ask from the next time."""
+    """What happened after an epoch: resources that are present now, keys that are gone, mailboxes that were renamed,
+    oldest first. `epoch` is the one to ask from the next time."""
 
     epoch: int
     present: tuple[LiveResource, ...]
     deleted: tuple[tuple[str, str], ...]
+    renames: tuple[MailboxRename, ...] = ()
 
 
 def resource_of(row: Row) -> LiveResource:
@@ -74,7 +87,8 @@ def resource_of(row: Row) -> LiveResource:
         spec = parse_spec(row.kind, json.loads(row.spec))
     except (ValidationError, ValueError, KeyError) as error:
         raise LiveConfigurationError(
-            f"{row.kind}/{row.name} (revision {row.revision}) is stored as this version refuses it: {error}"
+            f"{row.kind}/{row.name} (revision {row.revision}) is stored as this version refuses it: "
+            f"{_reason(error)}; write it again, or use the version of the program that wrote it"
         ) from error
     return LiveResource(
         kind=row.kind,
@@ -87,7 +101,19 @@ def resource_of(row: Row) -> LiveResource:
         updated_by=row.updated_by,
         managed_by=row.managed_by,
         apply_id=row.apply_id,
+        protected=bool(row.protected),
     )
+
+
+def _reason(error: Exception) -> str:
+    """On one line, for logs and answers."""
+    if isinstance(error, ValidationError):
+        found = (
+            (".".join(str(step) for step in one["loc"]), one["msg"])
+            for one in error.errors(include_url=False, include_input=False)
+        )
+        return "; ".join(f"{path}: {text}" if path else text for path, text in found)
+    return str(error)
 
 
 def canonical(value: Mapping[str, object]) -> str:

@@ -8,12 +8,14 @@ one thread uses it.
 
 from __future__ import annotations
 
+import hashlib
 import secrets as randomness
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from runtime.live.reader import current_epoch
 from runtime.live.resource import COLUMNS, LiveResource, Row, canonical, canonical_spec, resource_of
@@ -26,6 +28,21 @@ _SELECT = f"SELECT {COLUMNS} FROM resources"  # noqa: S608
 _REPLACE = f"INSERT OR REPLACE INTO resources ({COLUMNS}) VALUES ({_MARKS})"  # noqa: S608
 _KEEP = f"INSERT INTO versions ({COLUMNS}, deleted) VALUES ({_MARKS}, ?)"  # noqa: S608
 _VERSION = f"SELECT deleted, {COLUMNS} FROM versions WHERE kind=? AND name=? AND revision=?"  # noqa: S608
+_NOT_SPEC = tuple(name for name in Row._fields if name not in ("spec", "credentials"))
+_SELECT_SUMMARIES = f"SELECT {', '.join(_NOT_SPEC)} FROM resources ORDER BY kind, name"  # noqa: S608
+_AT_EPOCH = f"""
+SELECT {COLUMNS} FROM versions v WHERE NOT deleted AND revision = (
+    SELECT max(revision) FROM versions w WHERE w.kind = v.kind AND w.name = v.name AND w.revision <= ?
+) ORDER BY kind, name
+"""  # noqa: S608
+
+#: Up to so many versions are asked for by number.
+_FEW = 500
+
+_GONE = """
+SELECT DISTINCT kind, name FROM versions v WHERE revision > ? AND revision <= ? AND NOT EXISTS
+(SELECT 1 FROM resources r WHERE r.kind = v.kind AND r.name = v.name)
+"""
 
 
 class ConflictError(Exception):
@@ -48,6 +65,31 @@ class NoSuchVersionError(Exception):
         )
 
 
+class ProtectedError(Exception):
+    """A protected resource was to be deleted."""
+
+    def __init__(self, key: tuple[str, str]) -> None:
+        super().__init__(
+            f"{key[0]}/{key[1]} is protected; write it with protected false before you delete it"
+        )
+
+
+class Summary(NamedTuple):
+    """A resource without its spec. `digest`: SHA-256 (hex) of the spec's canonical form, the same as
+    `schemas.v1.codec.digest_spec` gives."""
+
+    kind: str
+    name: str
+    revision: int
+    digest: str
+    secrets: str
+    managed_by: str | None
+    updated_at: str
+    updated_by: str | None
+    apply_id: str | None
+    protected: int
+
+
 @dataclass(frozen=True, slots=True)
 class Author:
     """Who writes: `actor` for people, `apply_id` when an apply does it, `managed_by` who owns the
@@ -60,11 +102,25 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is to be written. `secrets` and `credentials` are whole: what they leave out is gone."""
+    """What is to be written. `secrets` and `credentials` are whole: what they leave out is gone. `protected` None:
+    as it is now."""
 
     spec: Spec
     secrets: Mapping[str, str] = field(default_factory=dict)
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    protected: bool | None = None
+
+
+class _Content(NamedTuple):
+    """What a row holds besides who wrote it."""
+
+    spec: str
+    secrets: str
+    credentials: str
+    protected: int
+
+
+_NOTHING = _Content("{}", "{}", "{}", 0)
 
 
 class LiveStore:
@@ -75,6 +131,7 @@ class LiveStore:
         self.digest_key = bytes.fromhex(self._constant("digest_key", randomness.token_hex(32)))
         self.backend_key = bytes.fromhex(self._constant("backend_key", randomness.token_hex(32)))
         self.instance = self._constant("instance", randomness.token_hex(8))
+        self._digests: dict[int, str] = {}
 
     @property
     def epoch(self) -> int:
@@ -85,6 +142,29 @@ class LiveStore:
         """All resources, or those of one kind, as stored, by kind and name."""
         where, values = (" WHERE kind = ?", (kind,)) if kind else ("", ())
         return [Row(*row) for row in self._database.execute(f"{_SELECT}{where} ORDER BY kind, name", values)]
+
+    def summaries(self) -> list[Summary]:
+        """All resources without their specs, by kind and name. The digest of a version is made once."""
+        found = self._database.execute(_SELECT_SUMMARIES).fetchall()
+        present = {row[2] for row in found}
+        self._digests = {revision: self._digests[revision] for revision in present & self._digests.keys()}
+        self._learn_digests(present - self._digests.keys())
+        return [Summary._make((*row[:3], self._digests[row[2]], *row[3:])) for row in found]
+
+    def rows_at(self, epoch: int) -> list[Row]:
+        """What was live when `epoch` was the latest revision, by kind and name."""
+        return [Row(*row) for row in self._database.execute(_AT_EPOCH, (epoch,))]
+
+    def changed(self, since: int, *, limit: int) -> tuple[list[Row], list[tuple[str, str]], int]:
+        """What has been written after revision `since`, oldest first, at most `limit` resources; the keys that were
+        deleted meanwhile; and the revision up to which this tells everything."""
+        if since >= self.epoch:
+            return [], [], self.epoch
+        query = f"{_SELECT} WHERE revision > ? ORDER BY revision LIMIT ?"
+        rows = [Row(*row) for row in self._database.execute(query, (since, limit))]
+        until = rows[-1].revision if len(rows) == limit else self.epoch
+        gone = self._database.execute(_GONE, (since, until)).fetchall()
+        return rows, [(kind, name) for kind, name in gone], until
 
     def row(self, kind: str, name: str) -> Row | None:
         """One resource as stored."""
@@ -100,42 +180,71 @@ class LiveStore:
         row = self.row(kind, name)
         return resource_of(row) if row else None
 
-    def below(self, kind: str, server: str) -> tuple[LiveResource, ...]:
-        """The resources of one kind that belong to a server ("<server>/<name>"). Raises
-        LiveConfigurationError."""
+    def rows_below(self, kind: str, server: str) -> list[Row]:
+        """The resources of one kind that belong to a server ("<server>/<name>"), as stored."""
         # "0" follows "/" in ASCII: a range of the primary key, where LIKE would read "_" and "%" in names.
         query = f"{_SELECT} WHERE kind = ? AND name > ? AND name < ? ORDER BY name"
         found = self._database.execute(query, (kind, f"{server}/", f"{server}0"))
-        return tuple(resource_of(Row(*row)) for row in found)
+        return [Row(*row) for row in found]
 
     def write(self, key: tuple[str, str], draft: Draft, *, expect: int | None, author: Author) -> Row:
         """Create (`expect` None) or update a resource. Raises ConflictError."""
-        texts = (canonical_spec(draft.spec), canonical(draft.secrets), canonical(draft.credentials))
-        with self._transaction():
+        with self.transaction():
             current = self._unsynced_check(key, expect)
-            return self._unsynced_put(key, texts, _inheriting(author, current))
+            return self._unsynced_put(key, _content(draft, current), _inheriting(author, current))
 
     def delete(self, key: tuple[str, str], *, expect: int, author: Author) -> int:
-        """Delete a resource; returns the revision that the deletion took. Raises ConflictError."""
-        with self._transaction():
-            self._unsynced_check(key, expect)
+        """Delete a resource; returns the revision that the deletion took. Raises ConflictError, ProtectedError."""
+        with self.transaction():
+            current = self._unsynced_check(key, expect)
+            if current is not None and current.protected:
+                raise ProtectedError(key)
             return self._unsynced_delete(key, author)
+
+    def rename(
+        self,
+        key: tuple[str, str],
+        new: str,
+        *,
+        expect: int,
+        author: Author,
+        content: Draft | int | None = None,
+    ) -> Row:
+        """Give a resource another name, and in the same step what a draft says or what the version `content` of the
+        new name held (None: as it is). Whoever keeps things under its name reads of it in `LiveReader.changes_since`.
+        Raises ConflictError, also when the new name is taken; NoSuchVersionError."""
+        target = (key[0], new)
+        with self.transaction():
+            current = self._unsynced_check(key, expect)
+            self._unsynced_check(target, None)
+            assert current is not None
+            written = self._renamed(target, content, current)
+            self._unsynced_delete(key, author)
+            row = self._unsynced_put(target, written, _inheriting(author, current))
+            self._database.execute(
+                "INSERT INTO renames VALUES (?, ?, ?, ?, ?)", (row.revision, *key, new, current.spec)
+            )
+            return row
 
     def restore(
         self, key: tuple[str, str], revision: int | None, *, expect: int | None, author: Author
     ) -> tuple[int, Row | None]:
         """Bring back the version that had `revision` (None: absent), credentials included, as a new revision.
 
-        Returns the new revision and the row (None: it is gone). Raises ConflictError, NoSuchVersionError.
+        Returns the new revision and the row (None: it is gone). Raises ConflictError, NoSuchVersionError, and
+        ProtectedError when it would go and another apply than this author's made it what it is.
         """
-        with self._transaction():
-            self._unsynced_check(key, expect)
+        with self.transaction():
+            current = self._unsynced_check(key, expect)
             version = None if revision is None else self._version(key, revision)
-            if version is None:
-                return (self._unsynced_delete(key, author) if expect is not None else self.epoch), None
-            texts = (version.spec, version.secrets, version.credentials)
-            row = self._unsynced_put(key, texts, _inheriting(author, version))
-            return row.revision, row
+            if version is not None:
+                row = self._unsynced_put(key, _content_of(version), _inheriting(author, version))
+                return row.revision, row
+            if current is None:
+                return self.epoch, None
+            if current.protected and (author.apply_id is None or current.apply_id != author.apply_id):
+                raise ProtectedError(key)
+            return self._unsynced_delete(key, author), None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -154,23 +263,52 @@ class LiveStore:
             raise ConflictError(key, expected=expect, current=current)
         return current
 
-    def _unsynced_put(self, key: tuple[str, str], texts: tuple[str, str, str], author: Author) -> Row:
-        row = self._next_row(key, texts, author)
+    def _renamed(self, target: tuple[str, str], content: Draft | int | None, current: Row) -> _Content:
+        if isinstance(content, Draft):
+            return _content(content, current)
+        version = current if content is None else self._version(target, content)
+        if version is None:
+            raise NoSuchVersionError(target, content or 0)
+        return _content_of(version)
+
+    def _learn_digests(self, revisions: set[int]) -> None:
+        """A few are asked for by number, many with all."""
+        query = "SELECT revision, spec FROM resources"
+        if len(revisions) < _FEW:
+            marks = ", ".join("?" for _ in revisions)
+            rows = self._database.execute(f"{query} WHERE revision IN ({marks})", tuple(revisions))
+        else:
+            rows = self._database.execute(query)
+        self._digests.update((revision, hashlib.sha256(spec.encode()).hexdigest()) for revision, spec in rows)
+
+    def _unsynced_put(self, key: tuple[str, str], content: _Content, author: Author) -> Row:
+        row = self._next_row(key, content, author)
         self._database.execute(_REPLACE, row)
         self._database.execute(_KEEP, (*row, 0))
         return row
 
     def _unsynced_delete(self, key: tuple[str, str], author: Author) -> int:
-        row = self._next_row(key, ("{}", "{}", "{}"), author)
+        row = self._next_row(key, _NOTHING, author)
         self._database.execute("DELETE FROM resources WHERE kind = ? AND name = ?", key)
         self._database.execute(_KEEP, (*row, 1))
         return row.revision
 
-    def _next_row(self, key: tuple[str, str], texts: tuple[str, str, str], author: Author) -> Row:
+    def _next_row(self, key: tuple[str, str], content: _Content, author: Author) -> Row:
         revision = self.epoch + 1
         self._database.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (str(revision),))
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return Row(*key, revision, *texts, author.managed_by, now, author.actor, author.apply_id)
+        return Row(
+            *key,
+            revision,
+            content.spec,
+            content.secrets,
+            content.credentials,
+            author.managed_by,
+            now,
+            author.actor,
+            author.apply_id,
+            content.protected,
+        )
 
     def _constant(self, key: str, value: str) -> str:
         """The value kept under `key`; `value` becomes it the first time."""
@@ -179,7 +317,13 @@ class LiveStore:
         return kept
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """Many writes that reach the disk together. A write that raises ConflictError, NoSuchVersionError or
+        ProtectedError has done nothing: the block may catch it and keep those before it."""
+        is_within = self._database.in_transaction
+        if is_within:
+            yield
+            return
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -188,6 +332,17 @@ class LiveStore:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
+
+
+def _content(draft: Draft, current: Row | None) -> _Content:
+    protected = draft.protected if draft.protected is not None else bool(current and current.protected)
+    return _Content(
+        canonical_spec(draft.spec), canonical(draft.secrets), canonical(draft.credentials), int(protected)
+    )
+
+
+def _content_of(version: Row) -> _Content:
+    return _Content(version.spec, version.secrets, version.credentials, version.protected)
 
 
 def _inheriting(author: Author, previous: Row | None) -> Author:

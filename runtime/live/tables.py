@@ -13,24 +13,38 @@ from urllib.parse import quote
 
 from runtime.live.resource import LiveConfigurationError
 
-FORMAT = 1
+FORMAT = 2
 
 _TABLES = """
 CREATE TABLE resources (
     kind TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL UNIQUE,
     spec TEXT NOT NULL, secrets TEXT NOT NULL, credentials TEXT NOT NULL,
     managed_by TEXT, updated_at TEXT NOT NULL, updated_by TEXT, apply_id TEXT,
+    protected INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
 CREATE TABLE versions (
     kind TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL UNIQUE,
     spec TEXT NOT NULL, secrets TEXT NOT NULL, credentials TEXT NOT NULL,
     managed_by TEXT, updated_at TEXT NOT NULL, updated_by TEXT, apply_id TEXT,
-    deleted INTEGER NOT NULL,
+    deleted INTEGER NOT NULL, protected INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (kind, name, revision)
 ) WITHOUT ROWID;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE renames (
+    revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL, spec TEXT NOT NULL
+);
 """
+#: What each older format lacks.
+_MIGRATIONS = {
+    1: """
+ALTER TABLE resources ADD COLUMN protected INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE versions ADD COLUMN protected INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE renames (
+    revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL, spec TEXT NOT NULL
+);
+""",
+}
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -64,6 +78,9 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version == 0:
         database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={FORMAT}; COMMIT;")
+    elif version in _MIGRATIONS:
+        step = f"{_MIGRATIONS[version]} PRAGMA user_version={version + 1};"
+        database.executescript(f"BEGIN IMMEDIATE; {step} COMMIT;")
     _check_format(database, path)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from runtime.net import turn
-from runtime.net.session import Session
+from runtime.net.session import Octets, Session
 from runtime.net.tls_stream import TlsStream
 
 log = logging.getLogger("runtime.net")
@@ -76,7 +76,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._admit = admit
         self._state = OPENING
         self._tls = TlsStream(tls) if tls is not None else None
-        self._out: list[bytes] = []
+        self._out: list[Octets] = []
         self._out_size = 0
         self._peer_is_done = False
         self._slot = 0
@@ -105,7 +105,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         """True after `close`, `abort`, or the loss of the connection: nothing written now will arrive."""
         return self._state >= LINGERING
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Octets) -> None:
         """Queue bytes; they leave when this turn of the event loop is over. Dropped when the connection is closing."""
         if self._state != OPEN or not data:
             return
@@ -181,7 +181,7 @@ class StreamConnection(asyncio.BufferedProtocol):
             self.session.on_connect(self)
         self._admit = None
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's signature
+    def get_buffer(self, sizehint: int) -> memoryview:
         return self._turn.received
 
     def buffer_updated(self, nbytes: int) -> None:

@@ -8,7 +8,10 @@ driver calls them.
 from __future__ import annotations
 
 import ssl
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+#: What is written: it must not change afterwards.
+Octets: TypeAlias = bytes | memoryview
 
 
 class Connection(Protocol):
@@ -33,7 +36,7 @@ class Connection(Protocol):
     @session.setter
     def session(self, session: Session) -> None: ...
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Octets) -> None:
         """Queue bytes. Never blocks; `on_write_paused` tells when the peer is slow."""
 
     def write_eof(self) -> None:

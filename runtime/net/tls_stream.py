@@ -46,7 +46,9 @@ class TlsStream:
                 filled = self._read(scratch, filled)
         return bytes(scratch[:filled])
 
-    def encrypt(self, data: bytes, write: Callable[[bytes], None], *, is_last: bool = False) -> None:
+    def encrypt(
+        self, data: bytes | memoryview, write: Callable[[bytes], None], *, is_last: bool = False
+    ) -> None:
         """Give `data` as records to `write`, a few at a time; the last data of this side with its close_notify."""
         view = memoryview(data)
         for start in range(0, len(data), PIECE):

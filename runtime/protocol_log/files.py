@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,9 +106,9 @@ class RollingFile:
     def _open(self, now: datetime) -> io.FileIO:
         self._close_file()
         self._name = self._naming.name(now, self._number)
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._directory / self._name
-        self._file = io.FileIO(path, "a")
+        self._file = io.FileIO(path, "a", opener=_private)
         if not path.stat().st_size:
             self._file.write("".join(line + "\r\n" for line in self._header(now)).encode())
             if self._housekeeping is not None:
@@ -127,6 +128,11 @@ class RollingFile:
                 "protocol log in %s cannot be written: %s; mail goes on without it", self._directory, error
             )
         self._is_broken = True
+
+
+def _private(path: str, flags: int) -> int:
+    """A log tells who reads mail when: a new one is its owner's alone."""
+    return os.open(path, flags, 0o600)
 
 
 def _size(path: Path) -> int:

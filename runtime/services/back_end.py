@@ -18,7 +18,7 @@ from runtime.net.connection import LINGER, StreamConnection
 from runtime.net.session import Connection
 from runtime.protocol_log.pop_imap import PopImapLog
 from runtime.services.back_end_session import BackEndSession, Introduced, SessionEnd
-from runtime.services.backend_hop import MAX_LINE, Drain, HopError, Logon, Nonces, verify
+from runtime.services.backend_hop import MAX_LINE, Drain, HopError, Logon, Nonces, audience, verify
 from runtime.services.base import Host, Listener
 from runtime.store.interface import MailboxStore, StoreError
 from schemas.v1.imap_settings import ImapSettings
@@ -32,17 +32,19 @@ log = logging.getLogger("runtime.services")
 FIRST_LINE_TIMEOUT = 10.0
 #: The part of a drain in which sessions are told; the rest is for their last replies.
 SPREAD = 0.5
+#: Seconds that a session of a renamed mailbox has for its last replies.
+RENAME_GRACE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class BackEndFacts:
-    """What distinguishes the two back ends. `greeting` is the line that the front end waits for; `refusal` words a
-    reason for it."""
+    """What distinguishes the two back ends. `greeting` words the line that the front end waits for, with the proof in
+    it; `refusal` words a reason for it."""
 
     service: str  # "imap4-backend"
     log_prefix: str  # "IMAP4BE"
     log_folder: str  # "Imap4"
-    greeting: bytes
+    greeting: Callable[[str], bytes]
     refusal: Callable[[str], bytes]
 
 
@@ -62,6 +64,7 @@ class BackEnd:
         self.settings = settings
         self.log: PopImapLog | None = None
         self.idle_timeout = settings.authenticated_connection_timeout.total_seconds()
+        self.name = audience(host.server, facts.service)
         self.nonces: Nonces = host.keep(f"{facts.service}/nonces", Nonces)
         self._new_session = new_session
         self._sessions: dict[str, BackEndSession] = {}
@@ -83,7 +86,7 @@ class BackEnd:
             self.settings, prefix=self.facts.log_prefix, default_directory=directory
         )
 
-    def protocol_factory(self, listener: Listener) -> Callable[[], StreamConnection]:  # noqa: ARG002 - one listener
+    def protocol_factory(self, listener: Listener) -> Callable[[], StreamConnection]:
         return lambda: StreamConnection(_Gate(self))
 
     def session_count(self) -> int:
@@ -136,8 +139,9 @@ class BackEnd:
         return entry if entry is not None and entry.server == self.host.server else None
 
     def open_mailbox(self, entry: MailboxEntry) -> MailboxStore | None:
-        """The mailbox if it was opened before, without waiting."""
-        return self._mailboxes.get((entry.database, entry.name))
+        """The mailbox if it was opened before, without waiting; one that has another name now is another's."""
+        found = self._mailboxes.get((entry.database, entry.name))
+        return found if found is not None and found.name == entry.name else None
 
     async def load_mailbox(self, entry: MailboxEntry) -> MailboxStore:
         """Open (and at first use make) the mailbox. Raises StoreError."""
@@ -147,9 +151,16 @@ class BackEnd:
         return mailbox
 
     def begin(
-        self, connection: Connection, logon: Logon, entry: MailboxEntry, mailbox: MailboxStore
+        self,
+        connection: Connection,
+        logon: Logon,
+        entry: MailboxEntry,
+        *,
+        mailbox: MailboxStore,
+        proof: bytes,
     ) -> BackEndSession:
-        """Make the session and greet the front end. Raises StoreError when the protocol cannot open what it needs."""
+        """Make the session and greet the front end with the proof. Raises StoreError when the protocol cannot open
+        what it needs."""
         session_log = None
         if self.log is not None:
             session_log = self.log.session(logon.session, server=logon.server, client=logon.client)
@@ -158,9 +169,13 @@ class BackEnd:
         connection.session = session
         self._sessions[logon.session] = self._everyone[logon.session] = session
         self._empty.clear()
-        connection.write(self.facts.greeting)
+        connection.write(self.greeting(proof))
         session.touch()
         return session
+
+    def greeting(self, proof: bytes) -> bytes:
+        """The line that a front end believes."""
+        return self.facts.greeting(f"ready {proof.decode('ascii')}")
 
     # Inside
 
@@ -194,14 +209,25 @@ class BackEnd:
             self.log.close()
 
 
+def end_sessions_of(host: Host, mailbox: str) -> None:
+    """The mailbox goes by another name from now on: its sessions are told politely that they are over. Clients that
+    come back log on as the new name."""
+    for service in ("imap4-backend", "pop3-backend"):
+        sessions: dict[str, BackEndSession] = host.kept.get(f"{service}/sessions", {})
+        for session in [one for one in sessions.values() if one.entry.name == mailbox]:
+            session.drain()
+            asyncio.get_running_loop().call_later(RENAME_GRACE, session.end, SessionEnd.SHUTDOWN)
+
+
 class _Gate:
     """A connection that has not authenticated yet."""
 
-    __slots__ = ("_back_end", "_buffer", "_connection", "_is_over", "_task")
+    __slots__ = ("_back_end", "_buffer", "_connection", "_is_over", "_proof", "_task")
 
     def __init__(self, back_end: BackEnd) -> None:
         self._back_end = back_end
         self._buffer = b""
+        self._proof = b""
         self._is_over = False
         self._task: asyncio.Task[None] | None = None
 
@@ -233,7 +259,7 @@ class _Gate:
     def on_eof(self) -> None:
         self._reject("closed before it had authenticated")
 
-    def on_disconnect(self, error: Exception | None) -> None:  # noqa: ARG002 - the driver's signature
+    def on_disconnect(self, error: Exception | None) -> None:
         self._finish()
 
     def on_write_paused(self) -> None:
@@ -247,13 +273,15 @@ class _Gate:
 
     def _authenticate(self, line: bytes) -> None:
         try:
-            request = verify(self._back_end.host.backend_key, line, self._back_end.nonces)
+            back_end = self._back_end
+            verified = verify(back_end.host.backend_key, line, back_end.nonces, me=back_end.name)
         except HopError as error:
             self._reject(str(error))
             return
+        request, self._proof = verified.request, verified.proof
         if isinstance(request, Drain):
-            self._back_end.drain_named(request)
-            self._answer(self._back_end.facts.greeting)
+            back_end.drain_named(request)
+            self._answer(back_end.greeting(self._proof))
         else:
             self._admit(request)
 
@@ -281,7 +309,7 @@ class _Gate:
 
     def _begin(self, logon: Logon, entry: MailboxEntry, mailbox: MailboxStore) -> None:
         try:
-            session = self._back_end.begin(self._connection, logon, entry, mailbox)
+            session = self._back_end.begin(self._connection, logon, entry, mailbox=mailbox, proof=self._proof)
         except StoreError as error:
             self._refuse(logon, str(error))
             return

@@ -114,7 +114,7 @@ class BackEndSession(ABC):
         """The client stopped sending; what it asked before is answered already."""
         self.close()
 
-    def on_disconnect(self, error: Exception | None) -> None:  # noqa: ARG002 - the driver's signature
+    def on_disconnect(self, error: Exception | None) -> None:
         self.is_over = True
         self.back_end.forget(self)
         self.on_gone()

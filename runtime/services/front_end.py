@@ -21,7 +21,7 @@ from runtime.net.connection import LINGER, StreamConnection
 from runtime.net.session import Connection, Session
 from runtime.net.tls import CertificateLike, choose_certificate, server_context
 from runtime.protocol_log.pop_imap import PopImapLog
-from runtime.services.backend_hop import SESSIONS_PER_DRAIN, Drain, sign_drain
+from runtime.services.backend_hop import SESSIONS_PER_DRAIN, Drain, audience, sign_drain
 from runtime.services.base import Host, Listener, Snapshot
 from runtime.services.hop_client import HopCall
 from runtime.throttling.connections import ConnectionTicket, Refused
@@ -35,6 +35,14 @@ log = logging.getLogger("runtime.services")
 EVICTION_AGE = 5.0
 
 Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A back end: where it listens, and its name in lines to it (`backend_hop.audience`)."""
+
+    address: Address
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ class Joined:
     """A logged-on session: two connections and a pump."""
 
     session_id: str
-    back_end_address: Address
+    destination: Destination
     client: Connection
     back_end: Connection
     ticket: ConnectionTicket
@@ -174,9 +182,12 @@ class FrontEnd:
         self._pre_logon.pop(session, None)
         self._note_if_empty()
 
-    def back_end_of(self, entry: MailboxEntry) -> Address | None:
+    def back_end_of(self, entry: MailboxEntry) -> Destination | None:
         """Where the mailbox lives."""
-        return self.host.directory.backend(entry, self.facts.back_end)
+        address = self.host.directory.backend(entry, self.facts.back_end)
+        if address is None or entry.server is None:
+            return None
+        return Destination(address, audience(entry.server, f"{self.facts.service}-backend"))
 
     def add_joined(self, joined: Joined) -> None:
         """A session has logged on. During a drain it is drained at once, in the time that is left."""
@@ -218,11 +229,11 @@ class FrontEnd:
         return True
 
     def _drain_joined(self, sessions: Iterable[Joined], over: float) -> None:
-        for address, group in _by_back_end(sessions).items():
+        for destination, group in _by_back_end(sessions).items():
             for some in _chunks(group, SESSIONS_PER_DRAIN):
-                self._call_drain(address, Drain(tuple(some), round(over, 3)))
+                self._call_drain(destination, Drain(tuple(some), round(over, 3)))
 
-    def _call_drain(self, address: Address, drain: Drain) -> None:
+    def _call_drain(self, destination: Destination, drain: Drain) -> None:
         def done(connection: Connection, rest: bytes) -> None:  # noqa: ARG001 - the call's signature
             self._calls.discard(call)
             connection.close()
@@ -234,7 +245,8 @@ class FrontEnd:
             )
 
         count = len(drain.sessions)
-        call = HopCall(address, sign_drain(self.host.backend_key, drain), answered=done, failed=failed)
+        signed = sign_drain(self.host.backend_key, drain, to=destination.name)
+        call = HopCall(destination.address, signed, answered=done, failed=failed)
         self._calls.add(call)
 
     def _end_all(self) -> None:
@@ -263,10 +275,10 @@ class FrontEnd:
             self.log.close()
 
 
-def _by_back_end(sessions: Iterable[Joined]) -> dict[Address, list[str]]:
-    groups: dict[Address, list[str]] = {}
+def _by_back_end(sessions: Iterable[Joined]) -> dict[Destination, list[str]]:
+    groups: dict[Destination, list[str]] = {}
     for joined in sessions:
-        groups.setdefault(joined.back_end_address, []).append(joined.session_id)
+        groups.setdefault(joined.destination, []).append(joined.session_id)
     return groups
 
 

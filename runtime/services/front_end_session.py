@@ -26,7 +26,7 @@ from runtime.net.session import Connection
 from runtime.protocol_log.pop_imap import HIDDEN, Loggable, Outcome, SessionLog
 from runtime.services.backend_hop import Logon, sign_logon
 from runtime.services.base import Listener
-from runtime.services.front_end import Address, FrontEnd, Joined
+from runtime.services.front_end import Destination, FrontEnd, Joined
 from runtime.services.hop_client import HopCall
 from runtime.throttling.connections import ConnectionTicket, Limit, Refused
 from schemas.v1.imap_settings import LoginType
@@ -199,6 +199,15 @@ class FrontEndSession(ABC):
         else:
             self._task = asyncio.get_running_loop().create_task(self._verify(name, password))
 
+    def refuse_log_on(
+        self, *, command: str, parameters: Sequence[Loggable] = (), request_size: int = 0
+    ) -> None:
+        """Credentials that can be nobody's: a failed logon like any other, but for the hash. `logon_failed` follows,
+        never before this returns."""
+        self.is_logging_on = True
+        self._command = (command, parameters or (HIDDEN,), request_size)
+        self._fail_soon(LogonFailure.BAD_CREDENTIALS)
+
     def hold_input(self) -> None:
         """The client sent more during its logon: that waits, and nothing else is read, until it is known for whom."""
         self.connection.pause_reading()
@@ -251,7 +260,7 @@ class FrontEndSession(ABC):
         if not self.is_logging_on and not self.is_over:
             self.close()
 
-    def on_disconnect(self, error: Exception | None) -> None:  # noqa: ARG002 - the driver's signature
+    def on_disconnect(self, error: Exception | None) -> None:
         self._finish()
 
     def on_write_paused(self) -> None:
@@ -268,11 +277,14 @@ class FrontEndSession(ABC):
     # Inside
 
     async def _verify(self, name: str, password: bytes) -> None:
+        address = self.connection.peer[0]
         try:
-            entry = await self.front.host.authenticator.verify(name, password)
+            entry = await self.front.host.authenticator.verify(name, password, address=address)
         except BusyError:
+            self._task = None
             self._fail(LogonFailure.BUSY)
         else:
+            self._task = None
             self._verified(entry)
 
     def _verified(self, entry: MailboxEntry | None) -> None:
@@ -282,15 +294,15 @@ class FrontEndSession(ABC):
             self._fail_soon(LogonFailure.BAD_CREDENTIALS)
             return
         limit: Limit = UNLIMITED if entry.is_health_mailbox else self.front.settings.max_connections_per_user
-        address = self.front.back_end_of(entry)
+        destination = self.front.back_end_of(entry)
         if not self._ticket.try_user(entry.name, limit):
             self._fail_soon(LogonFailure.USER_CONNECTION_LIMIT, user=entry.name)
-        elif address is None:
+        elif destination is None:
             self._fail_soon(LogonFailure.UNAVAILABLE, user=entry.name)
         else:
-            self._introduce(entry, address)
+            self._introduce(entry, destination)
 
-    def _introduce(self, entry: MailboxEntry, address: Address) -> None:
+    def _introduce(self, entry: MailboxEntry, destination: Destination) -> None:
         logon = Logon(
             user=entry.name,
             session=self.session_id,
@@ -299,21 +311,24 @@ class FrontEndSession(ABC):
             is_tls=self.connection.is_tls,
         )
         self._call = HopCall(
-            address,
-            sign_logon(self.front.host.backend_key, logon),
-            answered=lambda back_end, rest: self._hand_over(entry, address, back_end, rest),
+            destination.address,
+            sign_logon(self.front.host.backend_key, logon, to=destination.name),
+            answered=lambda back_end, rest: self._hand_over(entry, destination, back_end, rest),
             failed=lambda reason: self._fail(LogonFailure.PROXY_FAILED, message=reason),
         )
 
-    def _hand_over(self, entry: MailboxEntry, address: Address, back_end: Connection, rest: bytes) -> None:
+    def _hand_over(
+        self, entry: MailboxEntry, destination: Destination, back_end: Connection, rest: bytes
+    ) -> None:
         """From here on this object is not needed: the pump has the connection, `Joined` the ticket."""
         assert self._ticket is not None
         ticket, self._ticket, self._call = self._ticket, None, None
-        joined = Joined(self.session_id, address, self.connection, back_end, ticket)
+        joined = Joined(self.session_id, destination, self.connection, back_end, ticket)
+        host, port = destination.address
         self._answer(
             self.logged_on(entry),
             user=entry.name,
-            message=f"User: {entry.name};Proxy:{address[0]}:{address[1]}",
+            message=f"User: {entry.name};Proxy:{host}:{port}",
         )
         self.connection.write(rest)
         join(self.connection, back_end, lambda error: self.front.remove_joined(joined))  # noqa: ARG005
@@ -359,6 +374,9 @@ class FrontEndSession(ABC):
     def _finish(self) -> None:
         """Give everything back; the object may live on for a moment in callbacks that find `is_over`."""
         self.is_over = True
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
         if self._call is not None:
             self._call.cancel()
             self._call = None

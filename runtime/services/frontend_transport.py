@@ -29,7 +29,8 @@ class FrontEndTransport:
 
     def __init__(self, host: Host, snapshot: Snapshot) -> None:
         address, port = snapshot.transport_endpoints[snapshot.server]
-        self._pool = HopPool(address, port, introduction(host.backend_key, snapshot.spec.fqdn))
+        introduce = introduction(host.backend_key, snapshot.spec.fqdn, snapshot.server)
+        self._pool = HopPool(address, port, introduce)
         self._service = SmtpService(host, snapshot, FACTS, new_sink=self._new_sink)
 
     def _new_sink(self, envelope: Envelope, flow: Callable[[bool], None]) -> Sink:

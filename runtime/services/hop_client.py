@@ -1,7 +1,8 @@
 """A front end's call to a back end: one signed line out, one line in.
 
-For a logon the connection then goes on as one half of a pump; for a drain it ends. Nothing is retried: a
-client whose back end does not answer tries again by itself. Called by `front_end`.
+The answer must prove that a back end of ours gave it: nothing of a client's goes to anybody else. For a logon
+the connection then goes on as one half of a pump; for a drain it ends. Nothing is retried: a client whose back
+end does not answer tries again by itself. Called by `front_end`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable
 
 from runtime.net.connection import StreamConnection, connect
 from runtime.net.session import Connection
+from runtime.services.backend_hop import Signed, is_proven
 
 #: Seconds for connecting and for the answer.
 TIMEOUT = 10.0
@@ -24,10 +26,12 @@ class HopCall:
     """The session of one call. Exactly one of `answered(connection, rest)` and `failed(reason)` is called; `rest` is
     what came behind the answer line. After `cancel` neither is."""
 
-    __slots__ = ("_address", "_answer", "_answered", "_connection", "_failed", "_is_over", "_line")
+    __slots__ = ("_address", "_answer", "_answered", "_connection", "_failed", "_is_over", "_signed")
 
-    def __init__(self, address: tuple[str, int], line: bytes, *, answered: Answered, failed: Failed) -> None:
-        self._line = line
+    def __init__(
+        self, address: tuple[str, int], signed: Signed, *, answered: Answered, failed: Failed
+    ) -> None:
+        self._signed = signed
         self._answered = answered
         self._failed = failed
         self._answer = b""
@@ -43,7 +47,7 @@ class HopCall:
 
     def on_connect(self, connection: Connection) -> None:
         connection.set_timeout(TIMEOUT)
-        connection.write(self._line)
+        connection.write(self._signed.line)
 
     def on_data(self, data: bytes) -> None:
         if self._is_over:
@@ -52,12 +56,14 @@ class HopCall:
         line, end, rest = self._answer.partition(b"\r\n")
         if not end and len(line) > MAX_ANSWER:
             self._fail("answered with a line without end")
-        elif end and line.startswith((b"+OK", b"* OK")):
+        elif end and not line.startswith((b"+OK", b"* OK")):
+            self._fail(f"refused: {line[:MAX_ANSWER].decode('ascii', 'replace')}")
+        elif end and not is_proven(line, self._signed):
+            self._fail("did not prove that it holds this runtime's backend key")
+        elif end:
             self._is_over = True
             self._connection.set_timeout(None)
             self._answered(self._connection, rest)
-        elif end:
-            self._fail(f"refused: {line[:MAX_ANSWER].decode('ascii', 'replace')}")
 
     def on_tls(self) -> None:
         """Never called: the hop is plain TCP on the loopback."""

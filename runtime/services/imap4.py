@@ -8,8 +8,6 @@ Called by the host.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +16,7 @@ from runtime.protocol_log.pop_imap import HIDDEN, Loggable
 from runtime.protocols.imap4 import events, writer
 from runtime.protocols.imap4.connection import ServerConnection
 from runtime.protocols.imap4.grammar import Limits
+from runtime.protocols.sasl import IdentityError, SaslError, decode_plain
 from runtime.services import imap4_words as words
 from runtime.services.base import Host, Listener, Service, Snapshot
 from runtime.services.front_end import FrontEnd, FrontEndFacts
@@ -85,7 +84,7 @@ class ImapFrontEndSession(FrontEndSession):
     def farewell(self, end: End) -> bytes:
         return writer.bye(_FAREWELLS[end])
 
-    def logged_on(self, entry: MailboxEntry) -> bytes:  # noqa: ARG002 - Exchange does not name the user
+    def logged_on(self, entry: MailboxEntry) -> bytes:
         tag, name = self._logon
         return writer.tagged(tag, "OK", f"{name} completed.")
 
@@ -193,7 +192,9 @@ class ImapFrontEndSession(FrontEndSession):
         if not self.accepts_plain_credentials:
             self._refuse_state(event.tag, "LOGIN")
             return
-        self._begin_logon(event.tag, "LOGIN", event.user, event.password.reveal())
+        # A name that is no UTF-8 belongs to nobody, which costs and says the same as any wrong name.
+        name = event.user.decode("utf-8", "replace")
+        self._begin_logon(event.tag, "LOGIN", name, event.password.reveal())
 
     def _on_authenticate(self, event: events.Authenticate) -> None:
         if not self.accepts_plain_credentials:
@@ -218,32 +219,22 @@ class ImapFrontEndSession(FrontEndSession):
             self._authenticate(tag, response)
 
     def _authenticate(self, tag: bytes, response: bytes) -> None:
-        credentials = decode_plain(response)
-        if credentials is None:
+        self._logon = (tag, "AUTHENTICATE")
+        try:
+            credentials = decode_plain(response)
+        except IdentityError:
+            self._bad_commands = 0
+            self.refuse_log_on(command="AUTHENTICATE", parameters=("PLAIN", HIDDEN), request_size=self._size)
+        except SaslError:
             self._refuse(words.bad(tag, "expected base64 of a PLAIN message"), "AUTHENTICATE")
-            return
-        self._begin_logon(tag, "AUTHENTICATE", *credentials)
+        else:
+            self._begin_logon(tag, "AUTHENTICATE", credentials.name, credentials.password)
 
-    def _begin_logon(self, tag: bytes, command: str, user: bytes, password: bytes) -> None:
-        """A name that is no UTF-8 belongs to nobody, which costs and says the same as any wrong name."""
+    def _begin_logon(self, tag: bytes, command: str, name: str, password: bytes) -> None:
         self._logon = (tag, command)
         self._bad_commands = 0
-        name = user.decode("utf-8", "replace")
         parameters: tuple[Loggable, ...] = ("PLAIN", name, HIDDEN) if command != "LOGIN" else (name, HIDDEN)
         self.log_on(name, password, command=command, parameters=parameters, request_size=self._size)
-
-
-def decode_plain(response: bytes) -> tuple[bytes, bytes] | None:
-    """Name and password of a SASL PLAIN message (RFC 4616) in base64, or None when it is none. Acting for somebody
-    else (an authorization identity other than the name) is not offered."""
-    try:
-        message = base64.b64decode(response, validate=True)
-    except binascii.Error:
-        return None
-    parts = message.split(b"\x00")
-    if len(parts) != 3 or (parts[0] and parts[0] != parts[1]):
-        return None
-    return parts[1], parts[2]
 
 
 _HANDLERS: Mapping[type, Callable[[ImapFrontEndSession, Any], None]] = {

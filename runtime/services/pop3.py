@@ -26,7 +26,7 @@ from runtime.protocols.pop3.events import (
     User,
 )
 from runtime.protocols.pop3.state import NOT_NOW, Offer, State, capabilities
-from runtime.protocols.sasl import SaslError, decode_plain
+from runtime.protocols.sasl import IdentityError, SaslError, decode_plain
 from runtime.services.base import Host, Listener, Service, Snapshot
 from runtime.services.front_end import FrontEnd, FrontEndFacts
 from runtime.services.front_end_session import End, FrontEndSession, LogonFailure
@@ -81,7 +81,7 @@ class Pop3Session(FrontEndSession):
     def farewell(self, end: End) -> bytes:
         return writer.err(_FAREWELLS[end])
 
-    def logged_on(self, entry: MailboxEntry) -> bytes:  # noqa: ARG002 - the reply names nobody
+    def logged_on(self, entry: MailboxEntry) -> bytes:
         return writer.ok("User successfully logged on.")
 
     def logon_failed(self, failure: LogonFailure) -> bytes:
@@ -120,16 +120,16 @@ class Pop3Session(FrontEndSession):
     def bad(self, command: BadCommand) -> None:
         self.reply(writer.err(command.reason), command.keyword)
 
-    def capa(self, command: Capa) -> None:  # noqa: ARG002 - all handlers are alike
+    def capa(self, command: Capa) -> None:
         offer = Offer(accepts_plain=self.accepts_plain_credentials, starttls=self.offers_starttls)
         rows = [line.encode("ascii") for line in capabilities(offer)]
         self.reply(writer.lines("Capability list follows.", rows), "CAPA")
 
-    def quit(self, command: Quit) -> None:  # noqa: ARG002 - as above
+    def quit(self, command: Quit) -> None:
         self.reply(writer.ok(SIGNING_OFF), "QUIT")
         self.close()
 
-    def stls(self, command: Stls) -> None:  # noqa: ARG002 - as above
+    def stls(self, command: Stls) -> None:
         """Bytes behind STLS came in clear: somebody on the way wants them executed inside TLS."""
         if not self.offers_starttls:
             self.reply(writer.err(NOT_NOW), "STLS")
@@ -180,6 +180,9 @@ class Pop3Session(FrontEndSession):
         """RFC 5034 4: "=" stands for an empty initial response."""
         try:
             credentials = decode_plain(b"" if response.value == b"=" else response.value)
+        except IdentityError:
+            self.refuse_log_on(command="AUTH", parameters=("PLAIN", HIDDEN))
+            return
         except SaslError as error:
             self.reply(writer.err(str(error)), "AUTH", ("PLAIN", HIDDEN))
             return

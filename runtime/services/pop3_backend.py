@@ -40,6 +40,9 @@ log = logging.getLogger("runtime.services")
 
 #: Octets of a message that are written at a time.
 PIECE = 256 * 1024
+#: Messages, and octets of what the store tells of them, that are read at once to learn their sizes.
+BATCH = 1024
+SUMMARIES = 1024 * 1024
 
 NO_SUCH_MESSAGE = "The specified message does not exist."
 _FAREWELLS = {
@@ -56,7 +59,7 @@ def create(host: Host, snapshot: Snapshot, generation: int) -> Service:  # noqa:
             service="pop3-backend",
             log_prefix="POP3BE",
             log_folder="Pop3",
-            greeting=writer.ok("ready"),
+            greeting=writer.ok,
             refusal=writer.err,
         ),
         settings=snapshot.pop,
@@ -117,7 +120,7 @@ class Pop3BackEndSession(BackEndSession):
         self._is_paused = False
         self.touch()
         self._go_on()
-        if not self._is_paused:
+        if not (self._is_paused or self._is_updating):
             self.connection.resume_reading()
 
     def on_eof(self) -> None:
@@ -160,14 +163,14 @@ class Pop3BackEndSession(BackEndSession):
     def bad(self, command: BadCommand) -> None:
         self._reply(writer.err(command.reason), command.keyword)
 
-    def capa(self, command: Capa) -> None:  # noqa: ARG002 - all answers are alike
+    def capa(self, command: Capa) -> None:
         rows = capabilities(Offer(accepts_plain=True, starttls=False, is_logged_on=True))
         self._reply(writer.lines("Capability list follows.", [row.encode("ascii") for row in rows]), "CAPA")
 
-    def noop(self, command: Noop) -> None:  # noqa: ARG002 - as above
+    def noop(self, command: Noop) -> None:
         self._reply(writer.ok(), "NOOP")
 
-    def stat(self, command: Stat) -> None:  # noqa: ARG002 - as above
+    def stat(self, command: Stat) -> None:
         count, octets = self._maildrop.totals()
         self._reply(writer.ok(f"{count} {octets}"), "STAT")
 
@@ -209,15 +212,16 @@ class Pop3BackEndSession(BackEndSession):
             self._maildrop.delete(command.number)
             self._reply(writer.ok(), "DELE", str(command.number))
 
-    def rset(self, command: Rset) -> None:  # noqa: ARG002 - as above
+    def rset(self, command: Rset) -> None:
         self._maildrop.reset()
         self._reply(writer.ok(), "RSET")
 
-    def quit(self, command: Quit) -> None:  # noqa: ARG002 - as above
+    def quit(self, command: Quit) -> None:
         """RFC 1939 6: remove what is marked, tell the client whether that worked, close."""
         uids = self._maildrop.deleted_uids()
         if uids:
             self._is_updating = True
+            self.connection.pause_reading()  # nothing that comes now will be answered
             self._task = asyncio.get_running_loop().create_task(self._update(uids))
         else:
             self._reply(writer.ok(SIGNING_OFF), "QUIT")
@@ -263,9 +267,19 @@ def take_snapshot(folder: Folder, order: SortOrder) -> Maildrop:
     uids = list(folder.uids())
     if order is SortOrder.DESCENDING:
         uids.reverse()
-    return Maildrop(
-        folder.uid_validity, uids, lambda some: {row.uid: row.size for row in folder.summaries(some)}
-    )
+    return Maildrop(folder.uid_validity, uids, lambda some: _sizes(folder, some))
+
+
+def _sizes(folder: Folder, uids: Sequence[int]) -> dict[int, int]:
+    """Octets by UID. Of what is read beside them no more is held than SUMMARIES."""
+    wanted = sorted(uids)
+    sizes: dict[int, int] = {}
+    start = 0
+    while start < len(wanted):
+        found, count = folder.first_summaries(wanted[start : start + BATCH], budget=SUMMARIES)
+        sizes.update((summary.uid, summary.size) for summary in found)
+        start += count
+    return sizes
 
 
 _ANSWERS: Mapping[type[Command], Callable[..., None]] = {

@@ -56,11 +56,13 @@ class QueueSink:
         self._submission = None
 
         def taken(message: QueuedMessage | None, error: OSError | None) -> None:
-            if message is None or error is not None:
+            if error is not None:
                 done(replies.INSUFFICIENT_RESOURCES)
                 return
-            self._engine.take(message)
-            done(_queued(self._message_id, message.id, self._fqdn))
+            if message is not None:
+                self._engine.take(message)
+            number = message.id if message is not None else self._engine.held(self._envelope.submission)
+            done(_queued(self._message_id, number, self._fqdn))
 
         submission.finish(self._envelope, taken)
 
@@ -71,6 +73,6 @@ class QueueSink:
             self._submission = None
 
 
-def _queued(message_id: str, number: int, fqdn: str) -> Reply:
+def _queued(message_id: str, number: int | None, fqdn: str) -> Reply:
     text = f"{message_id} [InternalId={number}, Hostname={fqdn}] Queued mail for delivery"
     return Reply(250, "2.6.0", (text,))

@@ -8,6 +8,7 @@ what the header firewall forbids is removed there too. Called by the SMTP sessio
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,6 +81,9 @@ class ReadGate:
         self._reasons.add(reason)
         self.connection.pause_reading()
 
+    def is_shut(self, reason: str) -> bool:
+        return reason in self._reasons
+
     def open(self, reason: str) -> None:
         self._reasons.discard(reason)
         if not self._reasons:
@@ -129,6 +133,7 @@ class Transaction:
 
     def _open(self, origin: Origin) -> Sink:
         if self._sink is None:
-            envelope = Envelope(self.sender, tuple(self.recipients), origin, time.time())
+            submission = secrets.token_hex(8)
+            envelope = Envelope(self.sender, tuple(self.recipients), origin, time.time(), submission)
             self._sink = self._new_sink(envelope, self._flow)
         return self._sink

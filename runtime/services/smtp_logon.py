@@ -7,11 +7,12 @@ while the session waits. It counts nothing and replies nothing but challenges: t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 from runtime.directory.directory import MailboxEntry
 from runtime.directory.logon import Authenticator, BusyError
+from runtime.protocols.sasl import IdentityError
 from runtime.protocols.smtp import events as ev
 from runtime.protocols.smtp import replies
 from runtime.protocols.smtp.replies import Reply
@@ -28,17 +29,19 @@ class Verdict:
 
 
 class Logon:
-    """The AUTH commands of one session. `is_allowed` says whether a mailbox may use this connector; `finished` gets a
-    verdict that had to be waited for."""
+    """The AUTH commands of one session. `address` tells the client's, `is_allowed` says whether a mailbox may use this
+    connector; `finished` gets a verdict that had to be waited for."""
 
     def __init__(
         self,
         authenticator: Authenticator,
         *,
+        address: Callable[[], str],
         is_allowed: Callable[[MailboxEntry], bool],
         finished: Callable[[Verdict], None],
     ) -> None:
         self._authenticator = authenticator
+        self._address = address
         self._is_allowed = is_allowed
         self._finished = finished
         self._exchange: SaslExchange | None = None
@@ -53,7 +56,12 @@ class Logon:
         """As `begin`, with the answer to a challenge."""
         if self._exchange is None:
             return replies.BAD_SEQUENCE
-        step = self._exchange.step(data)
+        try:
+            step = self._exchange.step(data)
+        except IdentityError:
+            self._exchange = None
+            self._start(self._refuse())
+            return None
         if isinstance(step, Reply):
             return step
         self._exchange = None
@@ -70,14 +78,26 @@ class Logon:
         entry = self._authenticator.verify_cached(credentials.name, credentials.password.reveal())
         if entry is not None and self._is_allowed(entry):
             return Verdict(credentials.name, entry)
-        self._task = asyncio.get_running_loop().create_task(self._verify(credentials))
+        self._start(self._verify(credentials))
         return None
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        self._task = asyncio.get_running_loop().create_task(work)
+
+    async def _refuse(self) -> None:
+        """A failed logon like any other, but for the hash: it too is answered from the loop, and late."""
+        self._task = None
+        self._finished(Verdict("", None))
 
     async def _verify(self, credentials: Credentials) -> None:
         try:
-            entry = await self._authenticator.verify(credentials.name, credentials.password.reveal())
+            entry = await self._authenticator.verify(
+                credentials.name, credentials.password.reveal(), address=self._address()
+            )
         except BusyError:
+            self._task = None
             self._finished(Verdict(credentials.name, None, is_busy=True))
             return
+        self._task = None
         is_right = entry is not None and self._is_allowed(entry)
         self._finished(Verdict(credentials.name, entry if is_right else None))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runtime.protocols.sasl import IdentityError, SaslError, read_name, read_plain
 from runtime.protocols.smtp import replies
 from runtime.protocols.smtp.events import SecretBytes
 from runtime.protocols.smtp.replies import Reply
@@ -16,7 +17,7 @@ MECHANISMS = frozenset({"PLAIN", "LOGIN"})
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a client wants to log on with. `name` is "" when it was no text: nobody has that name."""
+    """What a client wants to log on with."""
 
     name: str
     password: SecretBytes
@@ -27,10 +28,10 @@ class SaslExchange:
 
     def __init__(self, mechanism: str) -> None:
         self._mechanism = mechanism
-        self._name: str | None = None
+        self._name: bytes | None = None
 
     def step(self, data: SecretBytes | None) -> Reply | Credentials:
-        """A 334 to send, a refusal, or the credentials."""
+        """A 334 to send, a refusal, or the credentials. Raises IdentityError when they can be nobody's."""
         if self._mechanism == "PLAIN":
             return replies.AUTH_CONTINUE if data is None else _plain(data)
         return self._login(data)
@@ -39,24 +40,16 @@ class SaslExchange:
         if data is None:
             return replies.AUTH_USERNAME
         if self._name is None:
-            self._name = _text(data.reveal())
+            self._name = data.reveal()
             return replies.AUTH_PASSWORD
-        return Credentials(self._name, data)
+        return Credentials(read_name(self._name), data)
 
 
 def _plain(data: SecretBytes) -> Reply | Credentials:
-    """[authzid] NUL authcid NUL password. Acting for somebody else is not offered."""
-    parts = data.reveal().split(b"\0")
-    if len(parts) != 3:
-        return replies.AUTH_BAD_BASE64
-    identity, name, password = parts
-    if identity and identity != name:
-        return Credentials("", SecretBytes(password))
-    return Credentials(_text(name), SecretBytes(password))
-
-
-def _text(name: bytes) -> str:
     try:
-        return name.decode("utf-8")
-    except UnicodeDecodeError:
-        return ""
+        plain = read_plain(data.reveal())
+    except IdentityError:
+        raise
+    except SaslError:
+        return replies.AUTH_BAD_BASE64
+    return Credentials(plain.name, SecretBytes(plain.password))

@@ -36,6 +36,8 @@ from runtime.transport.envelope import Origin
 
 #: Octets that a client may send ahead while its session waits; then its connection is not read.
 READ_AHEAD = 128 * 1024
+#: Why a client's bytes are not read, and its commands not answered: it does not take the answers.
+_SLOW_READER = "slow reader"
 
 _FAULTS: Mapping[ev.Fault, Reply] = {
     ev.Fault.TOO_LARGE: replies.MESSAGE_TOO_LARGE,
@@ -62,7 +64,12 @@ class SmtpSession:
         self._hello: ev.Hello | None = None
         self._gate = ReadGate()
         self._message = Transaction(service.new_sink, self._gate.flow)
-        self._logon = Logon(service.authenticator, is_allowed=self._may_log_on, finished=self._logon_finished)
+        self._logon = Logon(
+            service.authenticator,
+            address=lambda: self._connection.peer[0],
+            is_allowed=self._may_log_on,
+            finished=self._logon_finished,
+        )
         self._errors = 0
         self._logon_failures = 0
         self._is_waiting = False
@@ -107,8 +114,7 @@ class SmtpSession:
     def on_eof(self) -> None:
         """A client that has asked and left its side gets its answer all the same."""
         self._is_eof = True
-        if not self._is_waiting:
-            self._close()
+        self._close_at_end()
 
     def on_disconnect(self, error: Exception | None) -> None:
         self._is_over = True
@@ -122,10 +128,16 @@ class SmtpSession:
         self._service.left(self)
 
     def on_write_paused(self) -> None:
-        self._gate.shut("slow reader")
+        self._gate.shut(_SLOW_READER)
 
     def on_write_resumed(self) -> None:
-        self._gate.open("slow reader")
+        """First what was sent already, then what comes."""
+        self._gate.open(_SLOW_READER)
+        if self._is_over:
+            return
+        self._arm()
+        self._run()
+        self._close_at_end()
 
     def on_timeout(self) -> None:
         """Idle for too long, or connected for too long; a wait of our own is not the client's idling."""
@@ -172,6 +184,7 @@ class SmtpSession:
     def _close(self) -> None:
         self._is_over = True
         self._message.reset()
+        self._logon.cancel()
         self._connection.close()
 
     def _arm(self) -> None:
@@ -182,8 +195,8 @@ class SmtpSession:
     # Events and replies
 
     def _run(self) -> None:
-        """Answer what can be answered."""
-        while not self._is_waiting and not self._is_over:
+        """Answer what can be answered while the client takes the answers."""
+        while self._is_free:
             event = self._core.next_event()
             if event is NEED_DATA:
                 break
@@ -194,6 +207,16 @@ class SmtpSession:
             else:
                 self._handle(event)
         self._run_ending()
+
+    @property
+    def _is_free(self) -> bool:
+        """Nothing is waited for, not even the client."""
+        return not (self._is_waiting or self._is_over or self._gate.is_shut(_SLOW_READER))
+
+    def _close_at_end(self) -> None:
+        """The client has left its side and has its answers."""
+        if self._is_eof and self._is_free:
+            self._close()
 
     def _run_ending(self) -> None:
         is_free = not self._is_waiting and not self._is_over
@@ -243,8 +266,7 @@ class SmtpSession:
         self._run()
         if not self._is_waiting:
             self._gate.open("read ahead")
-            if self._is_eof and not self._is_over:
-                self._close()
+            self._close_at_end()
 
     # Commands
 

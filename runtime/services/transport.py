@@ -38,7 +38,7 @@ class Transport:
         self._nonces = host.keep("transport-nonces", Nonces)
         self._service = SmtpService(host, snapshot, FACTS, new_sink=self._new_sink)
 
-    def _new_sink(self, envelope: Envelope, flow: Callable[[bool], None]) -> Sink:  # noqa: ARG002 - a disk does not push back
+    def _new_sink(self, envelope: Envelope, flow: Callable[[bool], None]) -> Sink:
         fqdn = self._snapshot.spec.fqdn
         return QueueSink(self._engine, envelope, sender=fqdn, fqdn=fqdn)
 
@@ -55,7 +55,7 @@ class Transport:
         return lambda: StreamConnection(SmtpSession(self._service, listener))
 
     def _internal_session(self) -> InternalSession:
-        door = Door(self._snapshot.spec.fqdn, self._host.backend_key, self._nonces)
+        door = Door(self._host.server, self._snapshot.spec.fqdn, self._host.backend_key, self._nonces)
         return InternalSession(self._engine, self._service, door)
 
     def session_count(self) -> int:

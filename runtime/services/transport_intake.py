@@ -26,7 +26,7 @@ from runtime.services.queue_sink import QueueSink
 from runtime.services.smtp_service import SmtpService
 from runtime.services.transport_token import VERB, sender_of
 from runtime.transport.engine import TransportEngine
-from runtime.transport.envelope import Envelope, EnvelopeError, Origin
+from runtime.transport.envelope import Envelope, EnvelopeError, Origin, is_submission
 from runtime.transport.hop import ORIGIN_VERB
 
 log = logging.getLogger("runtime.services")
@@ -57,8 +57,9 @@ def _refused(_session: InternalSession, event: ev.Refused) -> Reply:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What the internal listener of a generation is: this server's name, the backend key, the nonces seen."""
+    """What the internal listener of a generation is: this server's names, the backend key, the nonces seen."""
 
+    server: str
     fqdn: str
     key: bytes
     nonces: Nonces
@@ -75,6 +76,7 @@ class InternalSession:
         self._core = ServerConnection(_LIMITS, _OPTIONS)
         self._peer = ""
         self._origin: Origin | None = None
+        self._submission = ""
         self._sender = ""
         self._recipients: list[str] = []
         self._sink: QueueSink | None = None
@@ -104,7 +106,7 @@ class InternalSession:
         if not self._is_waiting:
             self._close()
 
-    def on_disconnect(self, error: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+    def on_disconnect(self, error: Exception | None) -> None:
         self._is_over = True
         self._drop_message()
         self._service.left(self)
@@ -195,7 +197,8 @@ class InternalSession:
 
     def _introduce(self, argument: str) -> Reply:
         try:
-            self._peer = sender_of(self._door.key, argument, self._door.nonces)
+            door = self._door
+            self._peer = sender_of(door.key, argument, door.nonces, receiver=door.server)
         except HopError as error:
             log.warning("transport refused a peer at %s: %s", self._connection.peer[0], error)
             self._is_ending = True
@@ -206,8 +209,11 @@ class InternalSession:
     def _set_origin(self, argument: str) -> Reply:
         if self._core.state is not State.READY:
             return replies.BAD_SEQUENCE
+        encoded, _, self._submission = argument.partition(" ")
+        if self._submission and not is_submission(self._submission):
+            return _BAD_ORIGIN
         try:
-            self._origin = Origin.decode(argument)
+            self._origin = Origin.decode(encoded)
         except EnvelopeError as error:
             log.warning("an origin from %s: %s", self._peer, error)
             return _BAD_ORIGIN
@@ -251,13 +257,16 @@ class InternalSession:
     def _open_sink(self) -> QueueSink:
         if self._sink is None:
             assert self._origin is not None
-            envelope = Envelope(self._sender, tuple(self._recipients), self._origin, time.time())
+            envelope = Envelope(
+                self._sender, tuple(self._recipients), self._origin, time.time(), self._submission
+            )
             self._sink = QueueSink(self._engine, envelope, sender=self._peer, fqdn=self._fqdn)
         return self._sink
 
     def _reset(self) -> None:
         self._drop_message()
         self._origin = None
+        self._submission = ""
         self._refusal = None
         self._sender = ""
         self._recipients = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
 import sqlite3
 import weakref
@@ -23,7 +24,7 @@ from runtime.store.blobs import BlobDirectory, sync_directory
 from runtime.store.folder import SqliteFolder
 from runtime.store.folder_state import FolderState
 from runtime.store.incoming import take_in
-from runtime.store.interface import StoreError
+from runtime.store.interface import StoreError, StoreUnavailableError
 from runtime.store.mailbox import SqliteMailbox
 from runtime.store.operations import NewMessage
 from runtime.store.reader import Reader
@@ -33,6 +34,13 @@ from runtime.store.writer import Outcome, Pending, Writer, unavailable
 
 #: Folders kept open though no session holds them.
 KEPT_FOLDERS = 128
+#: Seconds for which nobody opens a mailbox under a name that was just taken from it: who looked the name up before
+#: the rename would make an empty one and put mail into it.
+RENAME_REST = 5.0
+#: Seconds until a rename that the disk refused is tried again.
+RENAME_RETRY = 1.0
+
+logger = logging.getLogger("runtime.store")
 
 
 class DatabaseOwnedError(StoreError):
@@ -57,10 +65,12 @@ class Database:
         self._folders: weakref.WeakValueDictionary[int, SqliteFolder] = weakref.WeakValueDictionary()
         self._kept: OrderedDict[int, SqliteFolder] = OrderedDict()
         self._is_closed = False
+        self._renamed: dict[str, float] = {}
 
     async def mailbox(self, name: str) -> SqliteMailbox:
         """The mailbox, made at first use. Raises StoreUnavailableError."""
         if name not in self._mailboxes:
+            self._refuse_renamed(name)
             await self.write(partial(folder_operations.open_mailbox, name=name))
         return self._mailboxes[name]
 
@@ -71,6 +81,32 @@ class Database:
         future = self._loop.create_future()
         self._writer.submit(Pending(operation, future))
         return await future
+
+    def rename_mailbox(self, old: str, new: str, *, revision: int) -> None:
+        """Give a mailbox another name. Returns at once; whoever asks for either name afterwards finds it done. It is
+        carried out once a revision, and tried again while the disk refuses."""
+        self._mailboxes.pop(new, None)
+        if (known := self._mailboxes.pop(old, None)) is not None:
+            known.name = new
+            self._mailboxes[new] = known
+        self._renamed[old] = self._loop.time() + RENAME_REST
+        self._renamed.pop(new, None)
+        self._submit_rename(
+            partial(folder_operations.rename_mailbox, old=old, new=new, revision=revision), f"{old} to {new}"
+        )
+
+    def _submit_rename(self, renaming: Operation, what: str) -> None:
+        def ended(future: asyncio.Future[None]) -> None:
+            error = None if future.cancelled() else future.exception()
+            if isinstance(error, StoreUnavailableError):
+                self._loop.call_later(RENAME_RETRY, self._submit_rename, renaming, what)
+            elif error is not None:
+                logger.error("The rename of mailbox %s could not be carried out: %s", what, error)
+
+        if not self._is_closed:
+            future: asyncio.Future[None] = self._loop.create_future()
+            future.add_done_callback(ended)
+            self._writer.submit(Pending(renaming, future))
 
     def write_later(self, operation: Operation) -> None:
         """Run an operation that nobody waits for."""
@@ -147,8 +183,12 @@ class Database:
 
     def _take_mailbox(self, opened: folder_operations.OpenedMailbox) -> None:
         if opened.id not in self._by_id:
-            mailbox = SqliteMailbox(self, opened.name, opened.contents)
-            self._by_id[opened.id] = self._mailboxes[opened.name] = mailbox
+            self._by_id[opened.id] = SqliteMailbox(self, opened.name, opened.contents)
+        self._mailboxes[opened.name] = self._by_id[opened.id]
+
+    def _refuse_renamed(self, name: str) -> None:
+        if self._renamed.get(name, 0.0) > self._loop.time():
+            raise StoreUnavailableError("The mailbox has just been renamed. Try again later.")
 
     def _refuse_closed(self) -> None:
         if self._is_closed:

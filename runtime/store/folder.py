@@ -96,6 +96,9 @@ class SqliteFolder:
     def summaries(self, uids: Sequence[int]) -> list[Summary]:
         return self._database.reader.summaries(self.id, uids)
 
+    def first_summaries(self, uids: Sequence[int], *, budget: int) -> tuple[list[Summary], int]:
+        return self._database.reader.first_summaries(self.id, uids, budget)
+
     def content(self, uid: int) -> bytes | None:
         return self._database.reader.content(self.id, uid)
 

@@ -51,6 +51,28 @@ def open_mailbox(transaction: Transaction, name: str) -> OpenedMailbox:
     return OpenedMailbox(mailbox_id, name, transaction.tell_folders(mailbox_id))
 
 
+def rename_mailbox(transaction: Transaction, old: str, new: str, *, revision: int) -> None:
+    """Once for each revision of the live configuration, whatever it is asked after a crash.
+
+    What has the name `new` belongs to a mailbox that was deleted: it makes way. Its mail is kept, under a name that no
+    resource can have, since that has a line end in it.
+    """
+    done = transaction.one("SELECT value FROM meta WHERE key = 'renamed'")
+    if done is not None and done >= revision:
+        return
+    find = "SELECT id FROM mailboxes WHERE name = ?"
+    mailbox_id, taken = transaction.one(find, (old,)), transaction.one(find, (new,))
+    if mailbox_id is not None and taken is not None:
+        _set_aside(transaction, taken, f"{new}\nset aside at revision {revision}")
+    if mailbox_id is not None:
+        transaction.execute("UPDATE mailboxes SET name = ? WHERE id = ?", (new, mailbox_id))
+    transaction.execute("INSERT OR REPLACE INTO meta VALUES ('renamed', ?)", (revision,))
+
+
+def _set_aside(transaction: Transaction, mailbox_id: int, name: str) -> None:
+    transaction.execute("UPDATE mailboxes SET name = ? WHERE id = ?", (name, mailbox_id))
+
+
 def create(transaction: Transaction, mailbox_id: int, name: str) -> None:
     """With all missing parents."""
     key = checked_name(name)

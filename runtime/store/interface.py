@@ -151,6 +151,10 @@ class Folder(Protocol):
     def summaries(self, uids: Sequence[int]) -> list[Summary]:
         """In the order of `uids`; UIDs that are gone are left out."""
 
+    def first_summaries(self, uids: Sequence[int], *, budget: int) -> tuple[list[Summary], int]:
+        """Summaries of the first of these ascending UIDs, read until they have more than `budget` octets, and of how
+        many UIDs that is an answer (of one at least). For many messages: one summary may have a megabyte."""
+
     def content(self, uid: int) -> bytes | None:
         """The message as it arrived, lines ended by CRLF; None when it is gone."""
 

@@ -26,17 +26,13 @@ class SqliteMailbox:
 
     def __init__(self, database: Database, name: str, contents: FoldersChanged) -> None:
         self._database = database
-        self._name = name
+        self.name = name
         self._id = contents.mailbox_id
         self._states: dict[int, FolderState] = {}
         self._by_name: Mapping[str, FolderState] = {}
         self._with_children: frozenset[str] = frozenset()
         self._subscriptions: frozenset[str] = frozenset()
         self._take_folders(contents)
-
-    @property
-    def name(self) -> str:
-        return self._name
 
     def folders(self) -> tuple[FolderInfo, ...]:
         ordered = sorted(self._by_name, key=lambda name: (name != INBOX, name))

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from operator import attrgetter
 
 from runtime.store.blobs import BlobDirectory
 from runtime.store.caches import RecentlyUsed, SummaryCache
@@ -32,6 +35,7 @@ _CONTENT = (
     "SELECT m.uid, b.blob, b.content"
     " FROM messages m JOIN bodies b ON b.id = m.body_id WHERE m.folder_id = ? AND "
 )
+_ENVELOPE, _STRUCTURE = attrgetter("envelope"), attrgetter("body_structure")
 
 
 class Reader:
@@ -66,14 +70,28 @@ class Reader:
 
     def summaries(self, folder_id: int, uids: Sequence[int]) -> list[Summary]:
         """In the order of `uids`, without those that are gone."""
+        return self._summaries(folder_id, uids, None)[0]
+
+    def first_summaries(self, folder_id: int, uids: Sequence[int], budget: int) -> tuple[list[Summary], int]:
+        """See `Folder.first_summaries`. What the cache holds counts too: it may outlive its place there."""
+        found, count = self._summaries(folder_id, uids, budget)
+        fitting = _fitting(found, budget)
+        if fitting < len(found):
+            return found[:fitting], bisect_right(uids, found[fitting - 1].uid)
+        return found, count
+
+    def _summaries(
+        self, folder_id: int, uids: Sequence[int], budget: int | None
+    ) -> tuple[list[Summary], int]:
         kept = self.summary_cache.of_folder(folder_id)
         found = [kept.get(uid) for uid in uids]
         if None not in found:
-            return found  # type: ignore[return-value]  # just checked, at the speed of C
-        read = {summary.uid: summary for summary in self._read_summaries(folder_id, uids, kept)}
-        chosen = [kept.get(uid) or read.get(uid) for uid in uids]
+            return found, len(uids)  # type: ignore[return-value]  # just checked, at the speed of C
+        read, is_all = self._read_summaries(folder_id, {uid for uid in uids if uid not in kept}, budget)
+        answered = uids if is_all else uids[: bisect_right(uids, next(reversed(read)))]
+        chosen = [kept.get(uid) or read.get(uid) for uid in answered]
         self.summary_cache.add(folder_id, list(read.values()))
-        return [summary for summary in chosen if summary is not None]
+        return [summary for summary in chosen if summary is not None], len(answered)
 
     def content(self, folder_id: int, uid: int) -> bytes | None:
         """A message's octets. Reads ahead when messages are asked for in ascending order."""
@@ -100,17 +118,32 @@ class Reader:
             self._contents.drop((folder_id, uid))
             self._structures.drop((folder_id, uid))
 
-    def _read_summaries(self, folder_id: int, uids: Sequence[int], kept: dict[int, Summary]) -> list[Summary]:
-        wanted = {uid for uid in uids if uid not in kept}
+    def _read_summaries(
+        self, folder_id: int, wanted: AbstractSet[int], budget: int | None
+    ) -> tuple[dict[int, Summary], bool]:
+        """By UID, ascending; False when the budget ended it."""
+        read: dict[int, Summary] = {}
+        size = 0
+        rows = self._summary_rows(folder_id, wanted)
+        for row in rows:
+            if row[0] in wanted:
+                read[row[0]] = _summary(*row)
+                size += len(row[5]) + len(row[6]) + len(row[7])
+                if budget is not None and size > budget:
+                    rows.close()
+                    return read, False
+        return read, True
+
+    def _summary_rows(self, folder_id: int, wanted: AbstractSet[int]) -> sqlite3.Cursor:
         first, last = min(wanted), max(wanted)
         if last - first < 2 * len(wanted):
-            rows = self._connection.execute(_SUMMARY + "m.uid BETWEEN ? AND ?", (folder_id, first, last))
-        else:
-            rows = self._connection.execute(
-                _SUMMARY + "m.uid IN (SELECT value FROM json_each(?))",  # noqa: S608
-                (folder_id, json.dumps(sorted(wanted))),
+            return self._connection.execute(
+                _SUMMARY + "m.uid BETWEEN ? AND ? ORDER BY m.uid", (folder_id, first, last)
             )
-        return [_summary(*row) for row in rows.fetchall() if row[0] in wanted]
+        return self._connection.execute(
+            _SUMMARY + "m.uid IN (SELECT value FROM json_each(?)) ORDER BY m.uid",  # noqa: S608
+            (folder_id, json.dumps(sorted(wanted))),
+        )
 
     def _read_content(self, folder_id: int, uid: int) -> bytes | None:
         last_folder, last_uid = self._last_read
@@ -130,6 +163,19 @@ class Reader:
         if wanted is not None and len(wanted) <= READ_AHEAD_SIZE:
             self._contents.put((folder_id, uid), wanted, len(wanted))
         return wanted
+
+
+def _fitting(found: Sequence[Summary], budget: int) -> int:
+    """How many of these are the first that have more than `budget` octets together."""
+    size = sum(map(len, map(_ENVELOPE, found))) + 2 * sum(map(len, map(_STRUCTURE, found)))
+    if size <= budget:  # BODY is never longer than BODYSTRUCTURE
+        return len(found)
+    size = 0
+    for count, summary in enumerate(found, 1):
+        size += len(summary.envelope) + len(summary.body) + len(summary.body_structure)
+        if size > budget:
+            return count
+    return len(found)
 
 
 @lru_cache(maxsize=64)

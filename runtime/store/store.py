@@ -27,12 +27,22 @@ class SqliteStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._databases: dict[str, asyncio.Task[Database]] = {}
+        self._renames: dict[str, list[tuple[str, str, int]]] = {}
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="store-worker")
         self._is_closed = False
 
     async def mailbox(self, database: str, mailbox: str) -> MailboxStore:
         """Raises StoreError: the database is another process's, its name is no name, or the disk refuses."""
         return await (await self._database(database)).mailbox(mailbox)
+
+    def rename_mailbox(self, database: str, old: str, new: str, *, revision: int) -> None:
+        """A mailbox has another name since `revision` of the live configuration. Returns at once; whoever asks for a
+        mailbox of that database afterwards finds it done. A disk that refuses is asked again."""
+        opening = self._databases.get(database)
+        if opening is not None and opening.done() and not opening.cancelled() and opening.exception() is None:
+            opening.result().rename_mailbox(old, new, revision=revision)
+        else:
+            self._renames.setdefault(database, []).append((old, new, revision))
 
     async def close(self) -> None:
         """Finish and close every database. Safe to call twice."""
@@ -56,7 +66,7 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         try:
             path = self._root / _checked_name(name)
-            return await loop.run_in_executor(
+            database = await loop.run_in_executor(
                 self._workers, lambda: open_database(path, loop=loop, workers=self._workers)
             )
         except (OSError, sqlite3.Error) as error:
@@ -65,6 +75,9 @@ class SqliteStore:
         except BaseException:
             self._databases.pop(name, None)
             raise
+        for old, new, revision in self._renames.pop(name, ()):
+            database.rename_mailbox(old, new, revision=revision)
+        return database
 
 
 def _checked_name(database: str) -> str:

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.supervisor import api_errors, api_resources, api_services
+from runtime.supervisor import api_batch, api_errors, api_resources, api_services
 from runtime.supervisor.status import version
 from runtime.supervisor.supervisor import Supervisor
 
@@ -44,6 +44,7 @@ def make_app(supervisor: Supervisor) -> FastAPI:
     api_errors.install(app)
     app.include_router(api_services.router)
     app.include_router(api_services.metrics_router)
+    app.include_router(api_batch.router)
     app.include_router(api_resources.router)
     app.add_middleware(BodyLimit)
     return app

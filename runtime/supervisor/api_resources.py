@@ -8,19 +8,23 @@ models refuse never becomes live. Secrets come in plain, are hashed, and never g
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
 
-from runtime.live import Author, ConflictError, Draft
+from runtime.live import Author, ConflictError, Draft, ProtectedError
 from runtime.live.resource import Row
+from runtime.live.store import Summary
 from runtime.supervisor.api_errors import RefusedError, invalid, problem, spec_problems
 from runtime.supervisor.supervisor import Supervisor
 from schemas.v1.base import Spec
 from schemas.v1.codec import parse_spec
 from schemas.v1.facts import fields
 from schemas.v1.kinds import KINDS
+from schemas.v1.moves import move_of
+from schemas.v1.secret_reference import MAX_SECRET_OCTETS
 
 router = APIRouter(prefix="/v1")
 
@@ -28,13 +32,15 @@ _MAX_NAME = 255
 
 
 class Written(BaseModel):
-    """The body of a PUT: the whole spec in YAML names, and the secrets to change (null takes one away)."""
+    """The body of a PUT: the whole spec in YAML names, the secrets to change (null takes one away), and whether it is
+    protected from deletion (null: as it is)."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     spec: dict[str, JsonValue]
     secrets: dict[str, SecretStr | None] = Field(default_factory=dict)
     managed_by: str | None = Field(default=None, alias="managedBy")
+    protected: bool | None = None
 
 
 class Restored(BaseModel):
@@ -73,13 +79,38 @@ Checked = Annotated[Conditions, Header()]
 
 
 @router.get("/resources")
-async def list_resources(request: Request, kind: str | None = None) -> Response:
-    """All resources, or those of one kind, and the epoch of this view."""
+async def list_resources(
+    request: Request,
+    kind: str | None = None,
+    view: Literal["full", "digests"] = "full",
+    at: int | None = None,
+) -> Response:
+    """All resources, or those of one kind, and the epoch of this view. `view=digests`: all of them, with the SHA-256
+    of the spec's canonical form in place of the spec. `at`: as they were when that was the epoch."""
     if kind is not None:
-        _check_kind(kind)
+        check_kind(kind)
     store = _supervisor(request).store
-    body = ",".join(_json(row) for row in store.rows(kind))
-    return Response(f'{{"epoch":{store.epoch},"resources":[{body}]}}', media_type="application/json")
+    if view == "digests":
+        return _listed(store.epoch, (_summary_json(found) for found in store.summaries()))
+    rows = store.rows(kind) if at is None else store.rows_at(at)
+    return json_text(store.epoch, (row for row in rows if kind is None or row.kind == kind))
+
+
+@router.get("/changes")
+async def list_changes(
+    request: Request,
+    since: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+) -> Response:
+    """What was written after the revision `since`, as it is now, and what was deleted: for those who follow. Ask again
+    from `until` while that is below `epoch`. Another `instance` than before: begin at 0."""
+    store = _supervisor(request).store
+    rows, gone, until = store.changed(since, limit=limit)
+    head = {"instance": store.instance, "epoch": store.epoch, "until": until}
+    deleted = [{"kind": kind, "name": name} for kind, name in gone]
+    body = ",".join(_json(row) for row in rows)
+    text = f'{json.dumps(head)[:-1]},"deleted":{json.dumps(deleted)},"resources":[{body}]}}'
+    return Response(text, media_type="application/json")
 
 
 @router.get("/resources/{kind}/{name:path}")
@@ -88,24 +119,24 @@ async def get_resource(request: Request, kind: str, name: str) -> Response:
     row = _supervisor(request).store.row(kind, name)
     if row is None:
         raise _absent(kind, name)
-    return _answer(row)
+    return answer(row)
 
 
 @router.put("/resources/{kind}/{name:path}")
 async def put_resource(request: Request, kind: str, name: str, body: Written, headers: Checked) -> Response:
     """Create or update a resource. Nothing is restarted by it."""
-    _check_name(kind, name)
+    check_name(kind, name)
     expect = headers.expect()
     supervisor = _supervisor(request)
-    draft = await _draft(supervisor, (kind, name), body, expect=expect)
+    draft = await draft_of(supervisor, (kind, name), body, expect=expect)
     try:
         row = supervisor.store.write(
             (kind, name), draft, expect=expect, author=headers.author(body.managed_by)
         )
     except ConflictError as error:
-        raise _conflict(error) from error
-    await _told(supervisor, row)
-    return _answer(row)
+        raise conflict(error) from error
+    await told(supervisor, row)
+    return answer(row)
 
 
 @router.delete("/resources/{kind}/{name:path}")
@@ -120,7 +151,9 @@ async def delete_resource(request: Request, kind: str, name: str, headers: Check
     try:
         revision = supervisor.store.delete((kind, name), expect=expect, author=headers.author())
     except ConflictError as error:
-        raise _conflict(error) from error
+        raise conflict(error) from error
+    except ProtectedError as error:
+        raise protected(error) from error
     supervisor.events.emit("resource.deleted", kind=kind, name=name, revision=revision, by=headers.x_actor)
     await supervisor.tell_hosts()
     return {"revision": revision}
@@ -137,10 +170,12 @@ async def restore_resource(
             (kind, name), body.revision, expect=headers.expect(), author=headers.author()
         )
     except ConflictError as error:
-        raise _conflict(error) from error
+        raise conflict(error) from error
+    except ProtectedError as error:
+        raise protected(error) from error
     if row is not None:
-        await _told(supervisor, row)
-        return _answer(row)
+        await told(supervisor, row)
+        return answer(row)
     supervisor.events.emit("resource.deleted", kind=kind, name=name, revision=revision, by=headers.x_actor)
     await supervisor.tell_hosts()
     return Response(json.dumps({"revision": revision}), media_type="application/json")
@@ -164,16 +199,20 @@ def resource_json(row: Row) -> dict[str, Any]:
         "updatedAt": row.updated_at,
         "updatedBy": row.updated_by,
         "applyId": row.apply_id,
+        "protected": bool(row.protected),
     }
 
 
-async def _draft(supervisor: Supervisor, key: tuple[str, str], body: Written, *, expect: int | None) -> Draft:
+async def draft_of(
+    supervisor: Supervisor, key: tuple[str, str], body: Written, *, expect: int | None
+) -> Draft:
     """The spec, checked, and the secrets, hashed; those that are not mentioned stay as they are. The revision
     is compared before the costly part too, and again when it is written."""
     spec = _parse(key[0], body)
     old = supervisor.store.row(*key)
     if (old.revision if old else None) != expect:
-        raise _conflict(ConflictError(key, expected=expect, current=old))
+        raise conflict(ConflictError(key, expected=expect, current=old))
+    _refuse_move(old, key[0], spec)
     digests: dict[str, str] = json.loads(old.secrets) if old else {}
     hashes: dict[str, str] = json.loads(old.credentials) if old else {}
     plain = {path: secret.get_secret_value() for path, secret in body.secrets.items() if secret is not None}
@@ -184,7 +223,15 @@ async def _draft(supervisor: Supervisor, key: tuple[str, str], body: Written, *,
         secrets={path: digests[path] for path in kept}
         | {path: supervisor.hasher.digest(text) for path, text in plain.items()},
         credentials={path: hashes[path] for path in kept} | fresh,
+        protected=body.protected,
     )
+
+
+def _refuse_move(old: Row | None, kind: str, spec: Spec) -> None:
+    """Mail is not carried along, so it would be out of sight."""
+    move = move_of(parse_spec(kind, json.loads(old.spec)), spec) if old else None
+    if move is not None:
+        raise invalid([problem(move.path, move.refusal)])
 
 
 def _parse(kind: str, body: Written) -> Spec:
@@ -195,6 +242,9 @@ def _parse(kind: str, body: Written) -> Spec:
         if path not in known or not known[path].is_secret
     ]
     problems += [problem(path, "a secret is not empty; null takes it away") for path in _empty(body)]
+    problems += [
+        problem(path, f"a secret has at most {MAX_SECRET_OCTETS} octets") for path in _too_long(body)
+    ]
     try:
         spec = parse_spec(kind, body.spec)
     except ValidationError as error:
@@ -210,22 +260,34 @@ def _empty(body: Written) -> list[str]:
     ]
 
 
-async def _told(supervisor: Supervisor, row: Row) -> None:
+def _too_long(body: Written) -> list[str]:
+    return [
+        path
+        for path, secret in body.secrets.items()
+        if secret is not None
+        and len(secret.get_secret_value().encode("utf-8", "surrogatepass")) > MAX_SECRET_OCTETS
+    ]
+
+
+_ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+async def told(supervisor: Supervisor, row: Row) -> None:
     supervisor.events.emit(
         "resource.written", kind=row.kind, name=row.name, revision=row.revision, by=row.updated_by
     )
     await supervisor.tell_hosts()
 
 
-def _check_kind(kind: str) -> None:
+def check_kind(kind: str) -> None:
     if kind not in KINDS:
         raise RefusedError(404, f"there is no kind {kind}; kinds are {', '.join(KINDS)}")
 
 
-def _check_name(kind: str, name: str) -> None:
+def check_name(kind: str, name: str) -> None:
     """Names become parts of paths and of ids: one part for most kinds, <server>/<name> where a server has
     many."""
-    _check_kind(kind)
+    check_kind(kind)
     parts = name.split("/")
     wanted = 2 if KINDS[kind].scope == "server-named" else 1
     if len(parts) != wanted or not all(_is_name(part) for part in parts):
@@ -247,12 +309,28 @@ def _absent(kind: str, name: str) -> RefusedError:
     )
 
 
-def _conflict(error: ConflictError) -> RefusedError:
+def conflict(error: ConflictError) -> RefusedError:
     current = resource_json(error.current) if error.current else None
     return RefusedError(412, str(error), current=current)
 
 
-def _answer(row: Row) -> Response:
+def protected(error: ProtectedError) -> RefusedError:
+    """409: it is not to be deleted as it stands."""
+    return RefusedError(409, str(error))
+
+
+def json_text(epoch: int, rows: Iterable[Row]) -> Response:
+    """Resources as the API lists them."""
+    return _listed(epoch, (_json(row) for row in rows))
+
+
+def _listed(epoch: int, texts: Iterable[str]) -> Response:
+    body = f'{{"epoch":{epoch},"resources":[{",".join(texts)}]}}'
+    return Response(body, media_type="application/json")
+
+
+def answer(row: Row) -> Response:
+    """One resource, with its revision as the ETag."""
     return Response(_json(row), media_type="application/json", headers={"ETag": f'"{row.revision}"'})
 
 
@@ -262,8 +340,16 @@ def _json(row: Row) -> str:
     rest = {"managedBy": row.managed_by, "updatedAt": row.updated_at, "updatedBy": row.updated_by}
     return (
         f'{{"kind":{json.dumps(row.kind)},"name":{json.dumps(row.name)},"revision":{row.revision},'
-        f'"spec":{row.spec},"secrets":{row.secrets},{json.dumps(rest)[1:-1]},"applyId":{json.dumps(row.apply_id)}}}'
+        f'"spec":{row.spec},"secrets":{row.secrets},{json.dumps(rest)[1:-1]},'
+        f'"applyId":{json.dumps(row.apply_id)},"protected":{"true" if row.protected else "false"}}}'
     )
+
+
+def _summary_json(found: Summary) -> str:
+    """Without parsing the digests of secrets, which are stored as JSON."""
+    known = (found.kind, found.name, found.revision, found.digest)
+    rest = (found.managed_by, found.updated_at, found.updated_by, found.apply_id, bool(found.protected))
+    return f"{_ENCODE(known)[:-1]},{found.secrets},{_ENCODE(rest)[1:]}"
 
 
 def _supervisor(request: Request) -> Supervisor:

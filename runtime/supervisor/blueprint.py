@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from runtime.live import LiveStore
+from runtime.live import LiveConfigurationError, LiveStore
+from runtime.live.resource import Row, resource_of
 from runtime.services.base import CertificateFiles, Listener
 from runtime.services.listeners import ListenerSettings, listeners
-from runtime.supervisor.certificates import CertificateError, prepare
+from runtime.supervisor.certificates import CERTIFICATE_SERVICE, CertificateError, prepare
 from runtime.supervisor.layout import Layout
+from runtime.supervisor.unreadable import Unreadable, unreadable
 from schemas.v1.addresses import Binding
 from schemas.v1.base import Spec
 from schemas.v1.certificate import Certificate
@@ -32,20 +34,22 @@ logger = logging.getLogger("runtime.supervisor")
 S = TypeVar("S", bound=Spec)
 Key = tuple[str, str]
 
-#: The word that `Certificate.services` has for each service that shows one.
-CERTIFICATE_SERVICE = {"imap4": "IMAP", "pop3": "POP", "frontend-transport": "SMTP", "transport": "SMTP"}
 #: Kinds of which a server has one, under its own name, and kinds of which it has many.
 _ONE_A_SERVER = ("Server", "ImapSettings", "PopSettings")
 _MANY_A_SERVER = ("Certificate", "ReceiveConnector")
+#: What a server that says nothing else has.
+DEFAULT_DRAIN_TIMEOUT: timedelta = Server.model_fields["drain_timeout"].default
 
 
 @dataclass(frozen=True, slots=True)
 class ServerResources:
-    """One server's resources in the live configuration at `epoch`; what is not declared is not in it."""
+    """One server's resources in the live configuration at `epoch`; what is not declared is not in it. `unreadable`
+    are those that this version refuses."""
 
     epoch: int
     server: str
     specs: Mapping[Key, Spec]
+    unreadable: Mapping[Key, Unreadable] = field(default_factory=dict)
 
     @property
     def spec(self) -> Server | None:
@@ -73,15 +77,26 @@ class ServerResources:
         return dict(self._many("Certificate", Certificate))
 
     def startup_type(self, service: str) -> str:
-        """Manual, Automatic or Disabled; Disabled for a server that is not declared."""
+        """Manual, Automatic or Disabled; Disabled for a server that is not declared. As it is stored for one that
+        is unreadable."""
+        if refused := self.unreadable.get(("Server", self.server)):
+            return refused.startup_type(service)
         if self.spec is None:
             return "Disabled"
         return str(getattr(self.spec.services, service.replace("-", "_")).startup_type)
 
     @property
     def drain_timeout(self) -> timedelta:
-        """How long a drain may take; none for a server that is gone."""
+        """How long a drain may take; the default for a server that is unreadable, none for one that is gone."""
+        if ("Server", self.server) in self.unreadable:
+            return DEFAULT_DRAIN_TIMEOUT
         return self.spec.drain_timeout if self.spec else timedelta(0)
+
+    def check(self, service: str) -> None:
+        """Raises LiveConfigurationError when a resource that `service` is made of is unreadable."""
+        for _, refused in sorted(self.unreadable.items(), key=lambda item: item[0]):
+            if refused.concerns(service):
+                raise LiveConfigurationError(refused.problem)
 
     def _one(self, kind: str, spec_type: type[S]) -> S | None:
         found = self.specs.get((kind, self.server))
@@ -94,15 +109,23 @@ class ServerResources:
 
 
 def server_resources(store: LiveStore, server: str) -> ServerResources:
-    """The server's resources as they are now. Raises LiveConfigurationError."""
+    """The server's resources as they are now."""
     specs: dict[Key, Spec] = {}
+    refused: dict[Key, Unreadable] = {}
+    for row in _rows(store, server):
+        try:
+            specs[row.kind, row.name] = resource_of(row).spec
+        except LiveConfigurationError as error:
+            refused[row.kind, row.name] = unreadable(row, str(error))
+    return ServerResources(store.epoch, server, specs, refused)
+
+
+def _rows(store: LiveStore, server: str) -> Iterator[Row]:
     for kind in _ONE_A_SERVER:
-        if found := store.get(kind, server):
-            specs[kind, server] = found.spec
+        if row := store.row(kind, server):
+            yield row
     for kind in _MANY_A_SERVER:
-        for found in store.below(kind, server):
-            specs[kind, found.name] = found.spec
-    return ServerResources(store.epoch, server, specs)
+        yield from store.rows_below(kind, server)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ from schemas.v1.certificate import Certificate
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
+#: The word that `Certificate.services` has for each service that shows one.
+CERTIFICATE_SERVICE = {"imap4": "IMAP", "pop3": "POP", "frontend-transport": "SMTP", "transport": "SMTP"}
 #: A clock of a client that is a little behind shall not refuse a certificate made just now.
 _BACKDATED = timedelta(hours=1)
 
@@ -204,6 +206,7 @@ def _replace(file: Path, content: bytes, *, mode: int) -> None:
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as stream:
+        os.fchmod(descriptor, mode)
         stream.write(content)
         stream.flush()
         os.fsync(descriptor)

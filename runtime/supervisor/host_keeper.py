@@ -1,13 +1,14 @@
 """Keeps one host of one server alive for as long as it carries services.
 
 Starts it when the first service needs it. When it dies by itself it is started again, at once the first time
-and with growing pauses when it keeps dying, and its services are told to come back. Listening sockets are not
-touched: clients wait in the backlog meanwhile.
+and with growing pauses when it keeps dying or cannot be started, and its services are told to come back.
+Listening sockets are not touched: clients wait in the backlog meanwhile. After `stop` it never starts a host again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from runtime.supervisor.channel import Message
 from runtime.supervisor.events import EventBus
 from runtime.supervisor.host_process import HostCommand, HostError, HostGoneError, HostProcess
+
+logger = logging.getLogger("runtime.supervisor")
 
 #: Pauses before a host is started again, in seconds: the first, and the longest.
 FIRST_PAUSE = 0.1
@@ -30,11 +33,11 @@ END_TIMEOUT = 10.0
 @dataclass(frozen=True, slots=True)
 class KeeperHooks:
     """What the keeper needs from the supervisor: what a new host is configured with, whom to tell a host's
-    events, and who brings services back after a crash."""
+    events and why there is none, and who brings services back after a crash."""
 
     configuration: Callable[[], Awaitable[Message]]
     on_event: Callable[[Message], None]
-    on_lost: Callable[[], None]
+    on_lost: Callable[[str], None]
     resume: Callable[[], Awaitable[None]]
 
 
@@ -50,7 +53,8 @@ class HostKeeper:
         self._events = events
         self._lock = asyncio.Lock()
         self._pause = FIRST_PAUSE
-        self._watcher: asyncio.Task[None] | None = None
+        self._watchers: set[asyncio.Task[None]] = set()
+        self._is_ended = False
 
     async def acquire(self) -> HostProcess:
         """The running host, started when there is none. Raises HostError."""
@@ -60,13 +64,15 @@ class HostKeeper:
             return self.host
 
     async def stop(self) -> None:
-        """Ask the host to end, and end it if it does not. Its services have been drained before."""
+        """Ask the host to end, and end it if it does not. Its services have been drained before. For good: one
+        that is being brought back is given up, and `acquire` fails from now on."""
+        self._is_ended = True
+        await self._stop_watching()
         async with self._lock:
-            if self._watcher is not None and self.state == "restarting":
-                self._watcher.cancel()
-            if self.host is not None and self.host.is_running:
-                await self._end(self.host)
-                self._hooks.on_lost()
+            if self.host is not None:
+                if self.host.is_running:
+                    await self._end(self.host)
+                self._hooks.on_lost("its host process was ended")
             self.host = None
             self.state = "stopped"
 
@@ -80,19 +86,39 @@ class HostKeeper:
             return
 
     async def _start(self) -> HostProcess:
+        if self._is_ended:
+            raise HostError(f"the {self.command.role} host of {self.command.server} was ended for good")
         self.state = "starting"
         await self._bury()
         try:
             host = await HostProcess.start(
-                self.command, await self._hooks.configuration(), on_event=self._hooks.on_event
+                self.command, await self._configuration(), on_event=self._hooks.on_event
             )
         except HostError:
             self.state = "failed"
             raise
         self.state = "running"
         self._emit("host.started", host)
-        self._watcher = asyncio.create_task(self._watch(host), name=f"watch {self.command.role} host")
+        watcher = asyncio.create_task(self._watch(host), name=f"watch {self.command.role} host")
+        self._watchers.add(watcher)
+        watcher.add_done_callback(self._watchers.discard)
         return host
+
+    async def _configuration(self) -> Message:
+        """Whatever keeps a host from being configured keeps it from starting, and is told as such."""
+        try:
+            return await self._hooks.configuration()
+        except Exception as error:
+            name = f"the {self.command.role} host of {self.command.server}"
+            raise HostError(f"{name} cannot be configured: {error}") from error
+
+    async def _stop_watching(self) -> None:
+        """The watcher of a host that lives only waits; another one is in the middle of bringing a host back."""
+        watchers = set(self._watchers)
+        for watcher in watchers:
+            watcher.cancel()
+        if watchers:
+            await asyncio.wait(watchers)
 
     async def _bury(self) -> None:
         """One whose control channel ended is about to end, and may still own mailbox databases: never two at
@@ -123,25 +149,32 @@ class HostKeeper:
         self.state = "restarting"
         self.restarts += 1
         self._emit("host.crashed", host, status=status)
-        self._hooks.on_lost()
+        self._hooks.on_lost(f"its host process {host.pid} ended with status {status}; it is started again")
         if time.monotonic() - born >= HEALTHY_AFTER:
             self._pause = FIRST_PAUSE
         await self._bring_back()
 
     async def _bring_back(self) -> None:
         """Until a host is there again. A crash of the new one is the next watcher's to handle."""
-        while True:
-            await asyncio.sleep(self._pause)
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
-            try:
-                await self.acquire()
-            except HostError as error:
-                self._events.emit(
-                    "host.failed", server=self.command.server, role=self.command.role, error=str(error)
-                )
-            else:
-                break
+        while not await self._is_back():
+            pass
         await self._hooks.resume()
+
+    async def _is_back(self) -> bool:
+        """One attempt, after the pause that is due. Whatever goes wrong in it, the next one may go well."""
+        await asyncio.sleep(self._pause)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        try:
+            await self.acquire()
+        except Exception as error:
+            if not isinstance(error, HostError):
+                logger.exception("the %s host of %s was not started", self.command.role, self.command.server)
+            self._events.emit(
+                "host.failed", server=self.command.server, role=self.command.role, error=str(error)
+            )
+            self._hooks.on_lost(str(error))
+            return False
+        return True
 
     def _emit(self, event: str, host: HostProcess, **facts: int) -> None:
         self._events.emit(event, server=self.command.server, role=self.command.role, pid=host.pid, **facts)

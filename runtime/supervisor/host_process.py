@@ -70,25 +70,23 @@ class HostProcess:
     async def start(
         cls, command: HostCommand, configuration: Message, *, on_event: Callable[[Message], None]
     ) -> HostProcess:
-        """Start a host and wait until it is ready. Raises HostError."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs, command.log.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *command.arguments(theirs.fileno()),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(theirs.fileno(), command.lock),
-                start_new_session=True,
-            )
+        """Start a host and wait until it is ready. Raises HostError, also for what the system refuses."""
+        name = f"the {command.role} host of {command.server}"
+        try:
+            process, control = await _spawn(command)
+        except OSError as error:
+            raise HostError(f"{name} cannot be started: {error}") from error
         host = cls(process, on_event)
-        host._channel = Channel(ours, on_message=host._on_message, on_closed=host._on_closed)
+        host._channel = Channel(control, on_message=host._on_message, on_closed=host._on_closed)
         try:
             await host.request("configure", configuration, timeout=READY_TIMEOUT)
         except HostError as error:
-            host.kill()
-            name = f"the {command.role} host of {command.server}"
+            await host._give_up()
             raise HostError(f"{name} did not become ready: {error}; see {command.log}") from error
+        except BaseException:
+            # Whoever waited for it no longer does, and nobody else knows of it.
+            await host._give_up()
+            raise
         return host
 
     @property
@@ -142,6 +140,14 @@ class HostProcess:
         if self.process.returncode is None:
             self.process.kill()
 
+    async def _give_up(self) -> None:
+        """End one that never became ready, and let go of it."""
+        self.kill()
+        await self.wait()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
     def _on_message(self, message: Message, descriptors: list[int]) -> None:
         assert not descriptors  # a host sends none
         if (answer := self._answers.get(message.get("answer", 0))) is not None:
@@ -155,3 +161,22 @@ class HostProcess:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(HostGoneError(f"host process {self.pid} ended before it answered"))
+
+
+async def _spawn(command: HostCommand) -> tuple[asyncio.subprocess.Process, socket.socket]:
+    """The process, and our end of its control channel. Raises OSError; then nothing is left behind."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with theirs, command.log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *command.arguments(theirs.fileno()),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(theirs.fileno(), command.lock),
+                start_new_session=True,
+            )
+    except BaseException:
+        ours.close()
+        raise
+    return process, ours

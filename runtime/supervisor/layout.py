@@ -6,6 +6,8 @@ here and only here, so this is where a name that would leave its directory is re
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +67,21 @@ class Layout:
         return self.server(server) / "databases"
 
     def prepare(self) -> None:
-        """Make the supervisor's directory, closed to everybody else."""
-        self.runtime.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.runtime.chmod(0o700)
+        """Make the state directory and the supervisor's own in it. Raises OSError, with a sentence when others can
+        look into it and it is not ours to close."""
+        for directory in (self.root, self.runtime):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _close_to_others(directory)
+
+
+def _close_to_others(directory: Path) -> None:
+    """Mail, password hashes and keys are in it. A sticky directory, such as /tmp, is everybody's by intention."""
+    found = directory.stat()
+    if not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return
+    if found.st_uid != os.geteuid() or found.st_mode & stat.S_ISVTX:
+        raise PermissionError(
+            f"state directory {directory} is open to others and not ours alone to close; "
+            "chmod 700 it as its owner, or name another directory"
+        )
+    directory.chmod(0o700)

@@ -28,6 +28,8 @@ logger = logging.getLogger("runtime.supervisor")
 def main() -> None:
     """Entry point of `python -m runtime.supervisor`."""
     layout = Layout(_parse(sys.argv[1:]).state.absolute())
+    # Whatever this process and its hosts make is their owner's alone.
+    os.umask(0o077)
     try:
         layout.prepare()
         lock = acquire(layout.lock)
@@ -82,7 +84,8 @@ def _obey_signals(supervisor: Supervisor) -> None:
 
 
 def _log_to(file: Path) -> None:
-    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
+    file.touch(0o600)
+    file.chmod(0o600)
     handler = logging.FileHandler(file)
     text = "%(asctime)s supervisor[%(process)d] %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.INFO, handlers=[handler], format=text)

@@ -39,12 +39,16 @@ class Pending:
         return {"action": self.action, "impact": str(self.impact), "causes": causes}
 
 
-def pending(service: str, *, built_from: ServerResources | None, live: ServerResources) -> Pending | None:
-    """What is owed to `service`; `built_from` is None when it does not run. None: it runs what is
-    configured."""
+def pending(
+    service: str, *, built_from: ServerResources | None, live: ServerResources, has_process: bool
+) -> Pending | None:
+    """What is owed to `service`; `built_from` is None when it does not run, and `has_process` is false also while
+    the process that carried it is dead. None: it runs what is configured."""
     should_run = live.startup_type(service) == "Automatic"
+    if should_run and (built_from is None or not has_process):
+        return _startup("start", service, live)
     if built_from is None:
-        return _startup("start", service, live) if should_run else None
+        return None
     if not should_run:
         return _startup("stop", service, live)
     found = list(_differences(service, built_from, live))
@@ -61,7 +65,8 @@ def _startup(action: Action, service: str, live: ServerResources) -> Pending:
 
 
 def _differences(service: str, old: ServerResources, new: ServerResources) -> Iterator[tuple[Impact, Cause]]:
-    for key in sorted(old.specs.keys() | new.specs.keys()):
+    """What is unreadable now cannot be compared: the generation goes on with what it was built from."""
+    for key in sorted((old.specs.keys() | new.specs.keys()) - new.unreadable.keys()):
         before, after = old.specs.get(key), new.specs.get(key)
         if before == after:
             continue

@@ -123,12 +123,12 @@ class ServiceControl:
             except StartErrors as error:
                 self._give_up(str(error))
 
-    def on_lost(self) -> None:
-        """The host died: nothing of this service serves or drains any more."""
+    def on_lost(self, reason: str) -> None:
+        """The host died, or could not be started again: nothing of this service serves or drains."""
         self.draining.clear()
         self._is_drained.set()
         if self.running is not None:
-            self._state = "starting"
+            self._state, self.last_error = "starting", reason
 
     def on_drained(self, generation: int) -> None:
         """The host says that a retired generation has ended."""
@@ -139,6 +139,7 @@ class ServiceControl:
         self._emit("service.drained", generation=generation)
 
     async def _unsynced_converge(self, live: ServerResources, mode: Mode) -> int:
+        live.check(self.service)
         if live.startup_type(self.service) != "Automatic":
             return await self._unsynced_stop(live.drain_timeout.total_seconds())
         if self.running is None:

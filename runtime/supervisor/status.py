@@ -121,7 +121,7 @@ def _host(keeper: HostKeeper) -> dict[str, Any]:
 
 def _service(control: ServiceControl, live: ServerResources, sessions: Sessions) -> dict[str, Any]:
     built_from = control.running.resources if control.running else None
-    owed = pending(control.service, built_from=built_from, live=live)
+    owed = pending(control.service, built_from=built_from, live=live, has_process=control.pid is not None)
     return {
         "id": control.id,
         "server": control.server,

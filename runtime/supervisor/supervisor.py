@@ -13,7 +13,8 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
-from runtime.live import LiveStore
+from runtime.live import LiveConfigurationError, LiveStore
+from runtime.live.resource import Row, resource_of
 from runtime.supervisor.blueprint import ServerResources, draw, server_resources
 from runtime.supervisor.channel import Message
 from runtime.supervisor.events import EventBus, utc_now
@@ -25,7 +26,6 @@ from runtime.supervisor.passwords import SecretHasher
 from runtime.supervisor.service_control import Mode, ServiceContext, ServiceControl, ServiceError
 from runtime.supervisor.sockets import ListeningSockets
 from schemas.v1.mailbox_database import MailboxDatabase
-from schemas.v1.server import Server
 from schemas.v1.services import SERVICES
 
 #: Back ends first when starting, last when stopping: a front end without its back end can only refuse.
@@ -89,22 +89,23 @@ class Supervisor:
         return self.keepers[server, role]
 
     def resources(self, server: str) -> ServerResources:
-        """A server's resources as they are now. Raises LiveConfigurationError."""
+        """A server's resources as they are now."""
         return server_resources(self.store, server)
 
     async def account(self, server: str) -> HealthAccount | None:
-        """The server's health mailbox; None when it is not declared."""
-        found = self.store.get("Server", server)
-        if found is None or not isinstance(found.spec, Server):
-            return None
+        """The server's health mailbox; None when it is not declared. A server that has become unreadable keeps the
+        one that it has."""
+        resources = self.resources(server)
+        if resources.spec is None:
+            return self._accounts.get(server) if ("Server", server) in resources.unreadable else None
         if server not in self._accounts:
-            account = await asyncio.to_thread(make, server, found.spec)
+            account = await asyncio.to_thread(make, server, resources.spec)
             self._accounts.setdefault(server, account)
         return self._accounts[server]
 
     def health_database(self, server: str) -> str | None:
         """The first mailbox database of the server, by name: where its health mailbox lies."""
-        owned = (one.name for one in self.store.resources("MailboxDatabase") if _belongs(one.spec, server))
+        owned = (row.name for row in self.store.rows("MailboxDatabase") if _belongs(row, server))
         return next(owned, None)
 
     # What it does
@@ -208,9 +209,11 @@ class Supervisor:
             self._services[f"{server}/{message['service']}"].on_drained(message["generation"])
             self._reap(server)
 
-    def _on_lost(self, server: str, role: str) -> None:
+    def _on_lost(self, server: str, role: str, reason: str) -> None:
+        """What drained there is gone, so that a server that is no longer declared may need no host now."""
         for service in self._of_host(server, role):
-            service.on_lost()
+            service.on_lost(reason)
+        self._reap(server)
 
     async def _resume(self, server: str, role: str) -> None:
         if self.state != "stopping":
@@ -249,5 +252,10 @@ class Supervisor:
         return self.resources(control.server).drain_timeout.total_seconds()
 
 
-def _belongs(spec: object, server: str) -> bool:
+def _belongs(database: Row, server: str) -> bool:
+    """False also for one that this version refuses: the hosts, which log it, leave it out too."""
+    try:
+        spec = resource_of(database).spec
+    except LiveConfigurationError:
+        return False
     return isinstance(spec, MailboxDatabase) and spec.server == server

@@ -9,12 +9,13 @@ message is then simply tried again.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtime.directory.directory import Directory
@@ -42,11 +43,12 @@ EXPIRED = Reply(550, "4.4.7", ("QUEUE.Expired; message expired",))
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an engine stands. `introduction` makes, for a fully qualified name, what introduces us to other servers."""
+    """Where an engine stands. `introduction` makes, for our fully qualified name and another server, what introduces us
+    there."""
 
     server: str
     queue_directory: Path
-    introduction: Callable[[str], Callable[[], bytes]]
+    introduction: Callable[[str, str], Callable[[], bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,10 @@ class TransportEngine:
         """Begin a message; give `take` to its `finish`."""
         return self._queue.submission()
 
+    def held(self, submission: str) -> int | None:
+        """The number of the message that a submission brought lately, finished or not."""
+        return self._queue.held(submission)
+
     def take(self, message: QueuedMessage) -> None:
         """The message is on disk: deliver it."""
         self._ready.put_nowait(message)
@@ -216,8 +222,8 @@ class TransportEngine:
 
     async def _hand_over(self, message: QueuedMessage, content: bytes, way: RemoteRoute) -> Reply | None:
         done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        envelope = Envelope(
-            message.envelope.sender, way.addresses, message.envelope.origin, message.envelope.accepted
+        envelope = replace(
+            message.envelope, recipients=way.addresses, submission=_submission(message.marker, way.addresses)
         )
         hop = self._pool(way.server).message(envelope, lambda _may_write: None)
         hop.write(content)
@@ -228,7 +234,7 @@ class TransportEngine:
     def _pool(self, server: str) -> HopPool:
         if server not in self._pools:
             host, port = self._surroundings.endpoints[server]
-            self._pools[server] = HopPool(host, port, self._introduction(self._surroundings.fqdn))
+            self._pools[server] = HopPool(host, port, self._introduction(self._surroundings.fqdn, server))
         return self._pools[server]
 
     # Afterwards
@@ -277,3 +283,8 @@ class TransportEngine:
         submission.write(received_in_transport(sender=fqdn, fqdn=fqdn, marker=submission.marker) + content)
         submission.finish(envelope, taken)
         await written
+
+
+def _submission(marker: str, addresses: tuple[str, ...]) -> str:
+    """The same for each attempt to hand this message over for these recipients, so that it is taken there once."""
+    return hashlib.sha256("\n".join((marker, *sorted(addresses))).encode()).hexdigest()[:32]

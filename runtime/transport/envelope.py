@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -76,18 +77,28 @@ def _decoded(text: str) -> Origin:
         raise EnvelopeError("the origin cannot be read") from error
 
 
+_SUBMISSION = re.compile(r"[0-9a-f]{1,64}")
+
+
+def is_submission(text: str) -> bool:
+    """Whether the text may be the id of a submission."""
+    return _SUBMISSION.fullmatch(text) is not None
+
+
 #: What this server itself sends: reports.
 OWN_ORIGIN = Origin(session="", client="", hello="", user="", connector="", is_tls=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """`sender` is "" for the null reverse-path. `accepted` is Unix time, from which a message's age counts."""
+    """`sender` is "" for the null reverse-path. `accepted` is Unix time, from which a message's age counts.
+    `submission` names one hand-in for ever, "" when nobody will repeat it: a queue takes each but once."""
 
     sender: str
     recipients: tuple[str, ...]
     origin: Origin
     accepted: float
+    submission: str = ""
 
     def fields(self) -> dict[str, object]:
         """As JSON takes it."""
@@ -96,6 +107,7 @@ class Envelope:
             "recipients": self.recipients,
             "origin": self.origin.fields(),
             "accepted": self.accepted,
+            "submission": self.submission,
         }
 
     def without(self, recipients: frozenset[str]) -> Envelope:

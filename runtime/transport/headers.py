@@ -75,11 +75,17 @@ def return_path(sender: str) -> bytes:
 
 
 def firewall(header: bytes, prefixes: tuple[bytes, ...]) -> bytes:
-    """The header without the fields whose names begin with one of `prefixes` (lower case)."""
+    """The header without the fields whose names, with their colon, begin with one of `prefixes` (lower case). Blanks
+    before the colon do not make another name (RFC 5322 4.5)."""
     lowered = header.lower()
-    if not any(prefix in lowered for prefix in prefixes):
+    if not any(prefix.rstrip(b":") in lowered for prefix in prefixes):
         return header
-    return b"".join(field for field in split_fields(header) if not field.lower().startswith(prefixes))
+    return b"".join(field for field in split_fields(header) if not _name(field).startswith(prefixes))
+
+
+def _name(field: bytes) -> bytes:
+    name, colon, _ = field.partition(b":")
+    return name.rstrip().lower() + colon
 
 
 def split_fields(header: bytes) -> Iterable[bytes]:

@@ -22,7 +22,7 @@ from runtime.transport.envelope import Envelope
 
 log = logging.getLogger("runtime.transport")
 
-#: The private verb that brings a message's origin.
+#: The private verb that brings a message's origin and, behind a space, the id of its submission.
 ORIGIN_VERB = "XORIGIN"
 #: Content is sent in chunks of at least this many octets (but for the last).
 CHUNK_SIZE = 64 * 1024
@@ -118,13 +118,15 @@ class HopMessage:
 
     def lose(self, *, was_reached: bool) -> None:
         """The connection ended first. A message that can be sent again whole, and of which the transport had said
-        nothing yet, is tried once more: the connection may have belonged to a generation that ended."""
+        nothing yet, is tried once more: the connection may have belonged to a generation that ended. It may have been
+        taken all the same; the queue knows it by the id of its submission."""
         self._hop = None
         self._is_waiting = False
         if (
             was_reached
             and not self._is_streaming
             and not self.is_answered
+            and self.envelope.submission
             and self._attempts < 2
             and self._is_finished
         ):
@@ -186,7 +188,7 @@ class _Hop:
     def introduce(self, envelope: Envelope) -> None:
         """The envelope, in front of the content. It has no answer of its own: a refusal answers the first chunk."""
         lines = [
-            client.command(ORIGIN_VERB, envelope.origin.encode()),
+            client.command(ORIGIN_VERB, f"{envelope.origin.encode()} {envelope.submission}".rstrip()),
             client.mail(envelope.sender, is_eight_bit=True),
             *(client.recipient(address) for address in envelope.recipients),
         ]

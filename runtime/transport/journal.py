@@ -15,18 +15,23 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtime.transport.records import Record, RecordKind, encode_record, read_records
+from runtime.transport.records import Damage, Record, RecordKind, encode_record, read_records, scan
 from runtime.transport.spool import SpoolFile, sync_directory
 
 log = logging.getLogger("runtime.transport")
 
 #: Octets after which a new segment is begun.
 SEGMENT_SIZE = 64 * 1024 * 1024
+#: Finished segments that are kept for KEPT_SECONDS all the same: who hands a message in again after a crash must be
+#: told that it was taken, and the journal alone knows.
+KEPT_SEGMENTS = 3
+KEPT_SECONDS = 600.0
 #: Segments beyond which the oldest one's live messages are written again, so that it can go.
 MAX_SEGMENTS = 8
 #: Seconds that an entry nobody waits for may stay unwritten.
@@ -89,9 +94,11 @@ class Journal:
         self._work: queue.SimpleQueue[list[_Entry] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="queue-journal", daemon=True)
         self._in_flight: Counter[int] = Counter()
-        self._last_error: OSError | None = None
+        self._damaged: set[int] = set()
+        self._reclaim_at = 0.0
         # Owned by the thread once it runs:
         self._fd = -1
+        self._must_rotate = False
         self._number = 0
         self._offset = 0
 
@@ -100,10 +107,22 @@ class Journal:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         for number in self._numbers():
             self._segments.live[number] = set()
-            for record in read_records(self._path(number).read_bytes()):
-                self._note(record, number)
-                yield record
+            for found in scan(self._path(number).read_bytes()):
+                if isinstance(found, Damage):
+                    self._note_damage(found, number)
+                else:
+                    self._note(found, number)
+                    yield found
             self._number = number
+
+    def _note_damage(self, damage: Damage, segment: int) -> None:
+        self._damaged.add(segment)
+        log.error(
+            "%d octets at %d of the queue's segment %s are damaged: messages in them are lost, what follows is read on",
+            damage.size,
+            damage.offset,
+            self._path(segment),
+        )
 
     def _note(self, record: Record, segment: int) -> None:
         if record.kind is RecordKind.MESSAGE:
@@ -186,6 +205,10 @@ class Journal:
 
     def _finished(self, batch: list[_Entry], error: OSError | None) -> None:
         self._is_committing = False
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(error)
         if any(entry.done is not None for entry in self._pending):
             self._schedule()
         for entry in batch:
@@ -193,9 +216,6 @@ class Journal:
         if error is not None:
             self._keep_unwritten(batch)
         self._reclaim()
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            waiter.set_result(error)
 
     def _settle(self, entry: _Entry, error: OSError | None) -> None:
         if error is None and entry.place is not None:
@@ -224,15 +244,35 @@ class Journal:
             self._lazy = self._loop.call_later(RETRY_DELAY, self._schedule)
 
     def _reclaim(self) -> None:
-        """Remove segments from the oldest on while they hold nothing live."""
+        """Remove segments; what fails is tried again later, and keeps nobody from an answer."""
+        if self._loop.time() < self._reclaim_at:
+            return
+        try:
+            self._remove_finished()
+            if len(self._segments.live) > MAX_SEGMENTS:
+                self._evacuate(min(self._segments.live))
+        except OSError:
+            log.exception("finished segments of the queue could not be removed")
+            self._reclaim_at = self._loop.time() + RETRY_DELAY
+
+    def _remove_finished(self) -> None:
+        """From the oldest on while they hold nothing live; a damaged one is put aside for a person to look at."""
         live = self._segments.live
         for number in sorted(live):
-            if number >= self._number or live[number]:
-                break
+            if number >= self._number or live[number] or self._is_recent(number):
+                return
+            path = self._path(number)
+            if number in self._damaged:
+                path.rename(path.with_suffix(".damaged"))
+                self._damaged.discard(number)
+            else:
+                path.unlink(missing_ok=True)
             del live[number]
-            self._path(number).unlink(missing_ok=True)
-        if len(live) > MAX_SEGMENTS:
-            self._evacuate(min(live))
+
+    def _is_recent(self, number: int) -> bool:
+        if number < self._number - KEPT_SEGMENTS:
+            return False
+        return time.time() - self._path(number).stat().st_mtime < KEPT_SECONDS
 
     def _evacuate(self, number: int) -> None:
         """Write the live messages of a segment again. One with a newer record on its way leaves by itself."""
@@ -255,14 +295,17 @@ class Journal:
             error: OSError | None = None
             try:
                 self._write(batch)
-            except OSError as failure:
-                error = failure
+            except Exception as failure:
+                # Whatever it is, those who wait for this batch must hear of it and the next batch must be written.
+                error = (
+                    failure if isinstance(failure, OSError) else OSError(f"queue not written: {failure!r}")
+                )
                 log.exception("the queue could not be written")
                 self._cut_back()
             self._loop.call_soon_threadsafe(self._finished, batch, error)
 
     def _write(self, batch: list[_Entry]) -> None:
-        if self._offset >= self._segment_size:
+        if self._must_rotate or self._offset >= self._segment_size:
             self._rotate()
         for entry in batch:
             if entry.spool is not None:
@@ -277,21 +320,31 @@ class Journal:
 
     def _cut_back(self) -> None:
         """After a failed write: nothing half-written may stand before what is written next."""
+        if self._fd < 0:
+            return
         try:
             os.ftruncate(self._fd, self._offset)
             os.fsync(self._fd)
         except OSError:
             log.exception("the queue's segment could not be cut back, a new one is begun")
-            self._offset = self._segment_size
+            self._must_rotate = True
 
     def _rotate(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
+        """Begin a new segment. The old one stays the current one, with its descriptor, until the new one is durable."""
+        path = self._path(self._number + 1)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            sync_directory(self._directory)
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        old, self._fd = self._fd, fd
         self._number += 1
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._fd = os.open(self._path(self._number), flags, 0o600)
         self._offset = 0
-        sync_directory(self._directory)
+        self._must_rotate = False
+        if old >= 0:
+            os.close(old)
 
     # Names
 

@@ -31,6 +31,8 @@ log = logging.getLogger("runtime.transport")
 
 #: Content beyond this many octets lies in a file of its own.
 SPOOL_ABOVE = 64 * 1024
+#: Submissions that are remembered, so that none is taken twice.
+RECENT_SUBMISSIONS = 65_536
 #: Octets of content kept in memory for delivery; beyond that it is read from the disk again.
 MEMORY_BUDGET = 64 * 1024 * 1024
 
@@ -49,7 +51,8 @@ class QueuedMessage:
     content: bytes | None
 
 
-#: (message, None) when it is on disk, (None, error) when it could not be written.
+#: (message, None) when it is on disk, (None, error) when it could not be written, (None, None) when the queue took the
+#: same submission before: it is on disk, or what was to be done for it is done.
 Taken = Callable[[QueuedMessage | None, OSError | None], None]
 
 
@@ -97,6 +100,7 @@ class MessageQueue:
         self._spool_directory = directory / "spool"
         self._journal = Journal(directory / "journal")
         self._messages: dict[int, QueuedMessage] = {}
+        self._held: dict[str, int] = {}
         self._boot = secrets.token_hex(8)
         self._next_id = 1
         self._in_memory = 0
@@ -114,8 +118,10 @@ class MessageQueue:
 
     def _apply(self, record: Record) -> None:
         self._next_id = max(self._next_id, record.message_id + 1)
-        if record.kind is RecordKind.DONE:
-            self._messages.pop(record.message_id, None)
+        if record.kind is not RecordKind.MESSAGE:
+            ended = self._messages.pop(record.message_id, None)
+            if ended is not None and record.kind is RecordKind.VOID:
+                self._held.pop(ended.envelope.submission, None)
             return
         try:
             stored = decode_message(record.payload)
@@ -123,6 +129,17 @@ class MessageQueue:
             log.exception("message %d of the queue cannot be read and is skipped", record.message_id)
             return
         self._messages[record.message_id] = _recovered(record.message_id, stored)
+        self._hold(stored.envelope.submission, record.message_id)
+
+    def _hold(self, submission: str, message_id: int) -> None:
+        if submission:
+            self._held[submission] = message_id
+            if len(self._held) > RECENT_SUBMISSIONS:
+                del self._held[next(iter(self._held))]
+
+    def held(self, submission: str) -> int | None:
+        """The id of the message that a submission brought lately, finished or not."""
+        return self._held.get(submission)
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -137,7 +154,11 @@ class MessageQueue:
         return SpoolFile(self._spool_directory, message_id)
 
     def take(self, message_id: int, stored: StoredMessage, spool: SpoolFile | None, taken: Taken) -> None:
-        """Write the record; called by a submission."""
+        """Write the record, unless it is of a submission that the queue has; called by a submission."""
+        submission = stored.envelope.submission
+        if submission in self._held:
+            self._decline(message_id, submission, spool, taken)
+            return
 
         def written(error: OSError | None) -> None:
             if error is None:
@@ -145,12 +166,25 @@ class MessageQueue:
                 return
             if spool is not None:
                 spool.discard()
+            self._held.pop(submission, None)
             # The record may have reached the disk although the sync failed: say that it does not count.
-            self._journal.append(RecordKind.DONE, message_id, b"")
+            self._journal.append(RecordKind.VOID, message_id, b"")
             taken(None, error)
 
+        self._hold(submission, message_id)
         payload = encode_message(stored)
         self._journal.append(RecordKind.MESSAGE, message_id, payload, spool=spool, done=written)
+
+    def _decline(self, message_id: int, submission: str, spool: SpoolFile | None, taken: Taken) -> None:
+        """The same submission again. The first one's record may be on its way still: wait for a record behind it."""
+        if spool is not None:
+            spool.discard()
+
+        def written(error: OSError | None) -> None:
+            is_held = submission in self._held
+            taken(None, None if is_held else error or OSError("the first copy could not be written"))
+
+        self._journal.append(RecordKind.VOID, message_id, b"", done=written)
 
     def _keep(self, message_id: int, stored: StoredMessage) -> QueuedMessage:
         content = stored.content if self._in_memory + stored.size <= MEMORY_BUDGET else None

@@ -2,13 +2,14 @@
 again.
 
 A record is a fixed head (kind, message id, length, CRC-32 of all that counts) and a payload. What does not
-have the right CRC is the torn end of a crash and is not a record. Pure: bytes and values, no files. The
-journal calls it.
+have the right CRC is not a record: the torn end of a crash, or damage, behind which reading goes on at the
+next record. Pure: bytes and values, no files. The journal calls it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -24,10 +25,19 @@ _LENGTH = struct.Struct("<I")
 
 
 class RecordKind(IntEnum):
-    """MESSAGE brings a message in, or replaces it when some recipients are done with; DONE ends it."""
+    """MESSAGE brings a message in, or replaces it when some recipients are done with; DONE ends it; VOID says that it
+    was never taken, whatever of it is on disk."""
 
     MESSAGE = 1
     DONE = 2
+    VOID = 3
+
+
+#: What the head of a record and the beginning of its payload look like, for the search behind a damaged one: ids have
+#: two octets of zero on top, a MESSAGE's payload begins with a length and JSON, the others have none.
+_LOOKS_LIKE_RECORD = re.compile(
+    rb"(?=\x01.{6}\0\0.{4}.{4}.{4}\{\"|[\x02\x03].{6}\0\0\0\0\0\0.{4})", re.DOTALL
+)
 
 
 class RecordError(ValueError):
@@ -62,12 +72,46 @@ def encode_record(kind: RecordKind, message_id: int, payload: bytes) -> bytes:
     return _HEAD.pack(kind, message_id, len(payload), crc) + payload
 
 
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Octets of a segment that are no record although they are no torn end either."""
+
+    offset: int
+    size: int
+
+
 def read_records(data: bytes) -> Iterator[Record]:
-    """All records up to the end or to the first that is torn."""
+    """All records that can be read."""
+    return (found for found in scan(data) if isinstance(found, Record))
+
+
+def scan(data: bytes) -> Iterator[Record | Damage]:
+    """All records and the damage between them, up to the end or to a torn end."""
     offset = 0
-    while (record := _read_at(data, offset)) is not None:
-        yield record
-        offset += record.size
+    while offset < len(data):
+        found = _read_at(data, offset) or _damage_at(data, offset)
+        if found is None:
+            return
+        yield found
+        offset += found.size
+
+
+def _damage_at(data: bytes, offset: int) -> Damage | None:
+    """What is lost from `offset` on; None when it is the torn end of a crash. The next record is where the head says;
+    only when none is there is it searched, since what a client wrote may look like a record."""
+    stated = _stated_end(data, offset)
+    if stated < len(data) and _read_at(data, stated) is not None:
+        return Damage(offset, stated - offset)
+    for match in _LOOKS_LIKE_RECORD.finditer(data, offset + 1):
+        if _read_at(data, match.start()) is not None:
+            return Damage(offset, match.start() - offset)
+    return Damage(offset, len(data) - offset) if stated <= len(data) else None
+
+
+def _stated_end(data: bytes, offset: int) -> int:
+    if offset + _HEAD.size > len(data):
+        return offset + _HEAD.size
+    return offset + _HEAD.size + int(_HEAD.unpack_from(data, offset)[2])
 
 
 def _read_at(data: bytes, offset: int) -> Record | None:
@@ -106,4 +150,8 @@ def _envelope(fields: dict[str, object]) -> Envelope:
     if not isinstance(recipients, list) or not isinstance(accepted, float | int):
         raise RecordError("an envelope has not the fields of an envelope")
     origin = Origin.from_fields(fields["origin"])
-    return Envelope(str(fields["sender"]), tuple(str(one) for one in recipients), origin, float(accepted))
+    # A queue that was written before submissions had ids holds records without them.
+    submission = str(fields.get("submission", ""))
+    return Envelope(
+        str(fields["sender"]), tuple(str(one) for one in recipients), origin, float(accepted), submission
+    )

@@ -38,14 +38,18 @@ _FIELD_NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]{1,200}")
 
 
 def parse_items(arguments: Arguments) -> tuple[FetchItem, ...]:
-    """A macro, one item, or items in parentheses; each item once. Raises `GrammarError`."""
+    """A macro, one item, or items in parentheses; each item once. Raises `GrammarError`, also for more items than
+    `Limits.fetch_items`."""
     if arguments.peek.kind is Kind.OPEN:
         items = arguments.listed(lambda: _item(arguments))
     elif arguments.peek.value.upper() in _MACROS:
         items = [_PLAIN[name] for name in _MACROS[arguments.run().upper()]]
     else:
         items = [_item(arguments)]
-    return tuple(dict.fromkeys(items))
+    once = tuple(dict.fromkeys(items))
+    if len(once) > arguments.limits.fetch_items:
+        raise GrammarError("too many data items")
+    return once
 
 
 def _item(arguments: Arguments) -> FetchItem:

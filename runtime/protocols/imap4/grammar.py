@@ -64,6 +64,8 @@ class Limits:
     depth: int = 50
     #: Parentheses, and likewise members, in one command.
     list_items: int = 4000
+    #: Data items of one FETCH: each may be as large as the message.
+    fetch_items: int = 100
 
     def before_logon(self) -> Limits:
         """The same command line, but only what a logon needs (RFC 7888 LITERAL-: at most 4096 octets)."""

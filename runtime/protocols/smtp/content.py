@@ -177,7 +177,8 @@ class MessageReader:
         limits = self._limits
         if len(header) > limits.header:
             return Fault.HEADER_TOO_LARGE
-        hops = header.lower().count(b"received:")
+        # Without the colon, before which there may be blanks: more than there are, and then they are looked at.
+        hops = header.lower().count(b"received")
         if hops <= min(limits.hops, limits.local_hops or limits.hops):
             return None
         return _judge_hops(header, limits)

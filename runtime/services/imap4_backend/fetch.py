@@ -1,8 +1,9 @@
 """FETCH: messages and data items → response bytes.
 
-Without bodies the answer for some hundred messages at a time is one template filled from columns of values that
-were rendered at delivery; with bodies the content goes out as it lies in the store, a message at a time. Both are
-generators, so that a slow client holds one piece and not a mailbox. Nothing is written to the store here.
+Without bodies the answer for many messages at a time is one template filled from columns of values that were
+rendered at delivery; with bodies the content goes out as it lies in the store, a message at a time and in slices of
+it. Both are generators, so that a slow client holds one message and one piece of an answer, whatever it asked for.
+Nothing is written to the store here.
 """
 
 from __future__ import annotations
@@ -13,15 +14,24 @@ from datetime import datetime
 from operator import attrgetter
 from typing import TypeAlias
 
+from runtime.net.session import Octets
 from runtime.protocols.imap4.values import FetchItem, Section
 from runtime.services.imap4_backend.sections import cut
 from runtime.services.imap4_backend.selected import Selected
 from runtime.store.interface import Summary
+from runtime.store.mime import Part
 
 #: Messages rendered at once when no body is asked for.
 BATCH = 512
+#: Octets of summaries that are rendered at once: who sends a message decides how large one is.
+SUMMARIES = 1024 * 1024
 #: Small pieces are put together up to this size before they are written.
 PIECE = 64 * 1024
+#: Octets of a section that are given out at once.
+SLICE = 256 * 1024
+#: A piece without octets, behind each section that was cut out of a large message: that took time, whatever came of
+#: it, and whoever writes may look at the clock.
+BREATH = b""
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _FLAGS = FetchItem("FLAGS", b"FLAGS")
 
@@ -40,7 +50,7 @@ class Request:
     changed: Collection[int] = ()
 
 
-def respond(request: Request) -> Iterator[bytes]:
+def respond(request: Request) -> Iterator[Octets]:
     """The untagged FETCH responses, in pieces of a size fit for writing."""
     if any(item.section for item in request.items):
         return _together(_with_bodies(request))
@@ -95,12 +105,15 @@ def _from_columns(request: Request) -> Iterator[bytes]:
         yield from _flags_only(request)
         return
     selected, template = request.selected, _template(request.items)
-    for uids, numbers in _batches(request):
-        found = selected.folder.summaries(uids)
-        is_whole = len(found) == len(uids)
+    start = 0
+    while start < len(request.uids):
+        found, count = selected.folder.first_summaries(request.uids[start : start + BATCH], budget=SUMMARIES)
+        numbers = request.numbers[start : start + count]
+        is_whole = len(found) == count
         known = numbers if is_whole else selected.numbered([summary.uid for summary in found])
         columns = [_COLUMNS[item.name](selected, found) for item in request.items]
         yield b"".join(map(template.__mod__, zip(known, *columns, strict=True)))
+        start += count
 
 
 def _flags_only(request: Request) -> Iterator[bytes]:
@@ -124,15 +137,29 @@ def _batches(request: Request) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
 # --- with bodies ----------------------------------------------------------------------------------------------------
 
 
-def _with_bodies(request: Request) -> Iterator[bytes]:
-    """All pieces of one message are made before the first is given out: an error cannot cut a response in two."""
-    folder = request.selected.folder
-    needs_summary = any(item.name in _NEEDS_SUMMARY for item in request.items)
+def _with_bodies(request: Request) -> Iterator[Octets]:
+    """All that is read of a message is read before its first piece is given out: an error cannot cut a response in
+    two."""
+    wanted = _Wanted.of(request.items)
     for number, uid in zip(request.numbers, request.uids, strict=True):
-        content = folder.content(uid)
-        found = folder.summaries([uid]) if needs_summary else [None]
-        if content is not None and found:
-            yield from _message(request, _Message(number, uid, content, found[0]))
+        message = _read(request.selected, number, uid, wanted)
+        if message is not None:
+            yield from _message(request, message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What has to be read of a message beside its content."""
+
+    summary: bool
+    structure: bool
+
+    @classmethod
+    def of(cls, items: Iterable[FetchItem]) -> _Wanted:
+        return cls(
+            summary=any(item.name in _NEEDS_SUMMARY for item in items),
+            structure=any(item.section and item.section.path for item in items),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,23 +168,34 @@ class _Message:
     uid: int
     content: bytes
     summary: Summary | None
+    structure: Part | None
 
 
-def _message(request: Request, message: _Message) -> list[bytes]:
+def _read(selected: Selected, number: int, uid: int, wanted: _Wanted) -> _Message | None:
+    """None when somebody has removed the message meanwhile."""
+    folder = selected.folder
+    content = folder.content(uid)
+    found = folder.summaries([uid]) if wanted.summary else [None]
+    if content is None or not found:
+        return None
+    return _Message(number, uid, content, found[0], folder.structure(uid) if wanted.structure else None)
+
+
+def _message(request: Request, message: _Message) -> Iterator[Octets]:
+    """One response, a piece at a time: however many sections it has, no more than one piece is waiting."""
     items = request.items
     if message.uid in request.changed and _FLAGS not in items:
         items = (*items, _FLAGS)
-    pieces = [b"* %d FETCH (" % message.number]
+    before = b"* %d FETCH (" % message.number
     for item in items:
+        yield before
         if item.section is not None:
-            pieces += _section(request, item.section, item.label, message)
+            yield from _section(item.section, item.label, message)
         else:
-            pieces.append(
-                _FORMS.get(item.name, item.label + b" %b") % _value(request.selected, item.name, message)
-            )
-        pieces.append(b" ")
-    pieces[-1] = b")\r\n"
-    return pieces
+            form = _FORMS.get(item.name, item.label + b" %b")
+            yield form % _value(request.selected, item.name, message)
+        before = b" "
+    yield b")\r\n"
 
 
 def _value(selected: Selected, name: str, message: _Message) -> bytes | int:
@@ -169,28 +207,31 @@ def _value(selected: Selected, name: str, message: _Message) -> bytes | int:
     return value
 
 
-def _section(request: Request, section: Section, label: bytes, message: _Message) -> tuple[bytes, ...]:
-    found = cut(message.content, section, lambda: request.selected.folder.structure(message.uid))
+def _section(section: Section, label: bytes, message: _Message) -> Iterator[Octets]:
+    found = cut(message.content, section, message.structure)
     if found is None:
-        return (label + b" NIL",)
-    return (b"%b {%d}\r\n" % (label, len(found)), found)
+        yield label + b" NIL"
+    else:
+        yield b"%b {%d}\r\n" % (label, len(found))
+        yield from (found[start : start + SLICE] for start in range(0, len(found), SLICE))
+    if len(message.content) >= PIECE:
+        yield BREATH
 
 
-def _together(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Small pieces joined; a large one is passed on uncopied."""
-    waiting: list[bytes] = []
+def _together(pieces: Iterable[Octets]) -> Iterator[Octets]:
+    """Small pieces joined; a large one is passed on uncopied, and so is a BREATH."""
+    waiting: list[Octets] = []
     size = 0
     for piece in pieces:
-        if len(piece) >= PIECE:
-            if waiting:
-                yield b"".join(waiting)
-            waiting, size = [], 0
-            yield piece
-            continue
-        waiting.append(piece)
-        size += len(piece)
-        if size >= PIECE:
+        if piece and len(piece) < PIECE:
+            waiting.append(piece)
+            size += len(piece)
+            if size < PIECE:
+                continue
+        if waiting:
             yield b"".join(waiting)
             waiting, size = [], 0
+        if not piece or len(piece) >= PIECE:
+            yield piece
     if waiting:
         yield b"".join(waiting)

@@ -7,6 +7,7 @@ What has to be written is written before the answer is made; what can be answere
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def _fetch(session: ImapSession, command: events.Fetch) -> Answer:
     numbers = selected.numbers(command.messages, is_uid=command.is_uid)
     uids = selected.existing(numbers)
     if len(uids) != len(numbers):
-        numbers = list(selected.numbered(uids))
+        numbers = array("I", selected.numbered(uids))
         if not command.is_uid:
             return _fetched(Request(selected, command.items, uids, numbers), command, is_complete=False)
     unseen = _unseen(selected, command, uids)

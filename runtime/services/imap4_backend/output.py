@@ -1,18 +1,21 @@
 """An answer that is made while the client takes it.
 
-It holds at most one answer in pieces. It stops at the connection's high-water mark and after every half megabyte,
-so that one client's FETCH does not keep the others waiting. Called by `session`.
+It holds at most one answer in pieces. It stops at the connection's high-water mark, and after every half megabyte or
+a slice of time, so that one client's FETCH does not keep the others waiting. Called by `session`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 
-from runtime.net.session import Connection
+from runtime.net.session import Connection, Octets
 
 #: Octets written before the loop is given to others.
 TURN = 512 * 1024
+#: Seconds after which it is given to others, though less was written: a short answer can be long in the making.
+SLICE = 0.02
 
 
 class Output:
@@ -22,7 +25,7 @@ class Output:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._pieces: Iterator[bytes] | None = None
+        self._pieces: Iterator[Octets] | None = None
         self._done: Callable[[], None] | None = None
         self.is_paused = False
 
@@ -35,7 +38,7 @@ class Output:
     def is_held(self) -> bool:
         return self.is_paused or self._pieces is not None
 
-    def begin(self, pieces: Iterator[bytes], done: Callable[[], None]) -> None:
+    def begin(self, pieces: Iterator[Octets], done: Callable[[], None]) -> None:
         """Write the pieces, then call `done`. `go_on` does it."""
         self._pieces = pieces
         self._done = done
@@ -49,9 +52,9 @@ class Output:
         of the error, when the pieces cannot be made."""
         if self._pieces is None:
             return True
-        room = TURN
+        room, until = TURN, time.monotonic() + SLICE
         try:
-            while not self.is_paused and room > 0:
+            while not self.is_paused and room > 0 and time.monotonic() < until:
                 piece = next(self._pieces, None)
                 if piece is None:
                     self._finish()

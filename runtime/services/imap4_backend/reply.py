@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from runtime.net.session import Octets
 from runtime.store.interface import (
     FolderExistsError,
     FolderNameError,
@@ -26,7 +27,7 @@ class Reply:
     the news of the selected folder (`may_expunge`: also which messages went away), then the tagged line."""
 
     text: str
-    data: bytes | Iterator[bytes] = b""
+    data: bytes | Iterator[Octets] = b""
     code: bytes = b""
     status: str = "OK"
     may_expunge: bool = True
@@ -60,7 +61,7 @@ def refusal(error: StoreError) -> RefusedError:
     return RefusedError(str(error), code=code)
 
 
-def gone(data: Iterator[bytes]) -> Reply:
+def gone(data: Iterator[Octets]) -> Reply:
     """FETCH of messages of which somebody else has removed some (RFC 2180 4.1.2, RFC 5530)."""
     text = "Some of the requested messages no longer exist."
     return Reply(text, data, code=b"EXPUNGEISSUED", status="NO", may_expunge=False)

@@ -36,6 +36,8 @@ from runtime.store.interface import Summary
 #: Seconds that a search works before others may.
 SLICE = 0.01
 _BATCH = 256
+#: Octets of summaries that are read at once.
+_SUMMARIES = 1024 * 1024
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789 .-_@")
 
 Uids: TypeAlias = list[int]
@@ -140,9 +142,12 @@ def _recent(folder: _Folder, key: RecentKey, candidates: Uids) -> Search:
 
 def _by_summary(folder: _Folder, candidates: Uids, test: Callable[[Summary], bool]) -> Search:
     found: Uids = []
-    for start in range(0, len(candidates), _BATCH):
-        summaries = folder.store.summaries(candidates[start : start + _BATCH])
+    start = 0
+    while start < len(candidates):
+        batch = candidates[start : start + _BATCH]
+        summaries, count = folder.store.first_summaries(batch, budget=_SUMMARIES)
         found += [summary.uid for summary in summaries if test(summary)]
+        start += count
         if folder.clock.is_over():
             yield
     return found

@@ -1,13 +1,13 @@
 """Cuts BODY[…] sections out of a message (RFC 3501 section 6.4.5).
 
-Sections of the whole message need no MIME structure and are cut without it; a numbered part asks for it. Called by
-`fetch`.
+Sections of the whole message need no MIME structure and are cut without it; a numbered part asks for it. What is cut
+is a view: a message in memory is never copied, however many of its sections are asked for. Called by `fetch`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from typing import TypeAlias
 
 from runtime.protocols.imap4.values import Section
 from runtime.store.mime import Part
@@ -18,24 +18,30 @@ _HEADER_END = re.compile(rb"\A\r?\n|\r?\n\r?\n")
 _FIELD = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*\n)*|[^\n]+\Z")
 
 
-def cut(content: bytes, section: Section, structure: Callable[[], Part | None]) -> bytes | None:
-    """The octets of the section, or None (NIL) when the message has no such part."""
-    found = _whole(content, section.text) if not section.path else _part(content, section, structure())
-    if found is None:
+#: Where octets of a message begin and end.
+_Span: TypeAlias = tuple[int, int]
+
+
+def cut(content: bytes, section: Section, structure: Part | None) -> memoryview | None:
+    """The octets of the section, or None (NIL) when the message has no such part. `structure` is needed for a section
+    with a path."""
+    span = _part(content, section, structure) if section.path else _whole(content, section.text)
+    if span is None:
         return None
+    found = memoryview(content)[span[0] : span[1]]
     if section.fields:
-        found = pick_fields(found, section)
+        found = memoryview(pick_fields(bytes(found), section))
     if section.partial is None:
         return found
     start, count = section.partial
     return found[start : start + count]
 
 
-def _whole(content: bytes, text: str) -> bytes:
+def _whole(content: bytes, text: str) -> _Span:
     if not text:
-        return content
+        return 0, len(content)
     end = header_end(content)
-    return content[end:] if text == "TEXT" else content[:end]
+    return (end, len(content)) if text == "TEXT" else (0, end)
 
 
 def header_end(content: bytes) -> int:
@@ -44,20 +50,20 @@ def header_end(content: bytes) -> int:
     return match.end() if match else len(content)
 
 
-def _part(content: bytes, section: Section, root: Part | None) -> bytes | None:
+def _part(content: bytes, section: Section, root: Part | None) -> _Span | None:
     part = find_part(content, root, section.path) if root is not None else None
     if part is None:
         return None
     if not section.text:
-        return content[part.body_start : part.body_end]
+        return part.body_start, part.body_end
     if section.text == "MIME":
-        return content[part.header_start : part.body_start]
+        return part.header_start, part.body_start
     inner = part.message
     if inner is None:
         return None
     if section.text == "TEXT":
-        return content[inner.body_start : inner.body_end]
-    return content[inner.header_start : inner.body_start]
+        return inner.body_start, inner.body_end
+    return inner.header_start, inner.body_start
 
 
 def pick_fields(header: bytes, section: Section) -> bytes:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from runtime.protocols.imap4 import writer
 from runtime.protocols.imap4.values import SequenceSet
 from runtime.store.interface import Folder, FolderEvent
 
+#: Messages told of in one piece of news.
+BATCH = 1024
 SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "$MDNSent")
 
 
@@ -80,29 +82,30 @@ class Selected:
     def has_news(self) -> bool:
         return bool(self._added or self._removed or self._changed)
 
-    def news(self, *, may_expunge: bool) -> bytes:
-        """EXPUNGE, EXISTS, RECENT and FETCH responses for what has happened since the last time."""
-        told: list[bytes] = []
-        if self._removed and may_expunge:
-            told.append(self._tell_removed())
-        if self._added:
-            told.append(self._tell_added())
-        if self._changed:
-            told.append(self._tell_changed())
-        return b"".join(told)
+    def has_much_news(self, *, may_expunge: bool) -> bool:
+        """More than fits into one piece."""
+        return len(self._changed) + (len(self._removed) if may_expunge else 0) > BATCH
 
-    def _tell_removed(self) -> bytes:
+    def news(self, *, may_expunge: bool) -> Iterator[bytes]:
+        """EXPUNGE, EXISTS, RECENT and FETCH responses for what has happened since the last time, in pieces. To be
+        taken to the end before anything else is told: the numbers follow each other."""
+        if self._removed and may_expunge:
+            yield from self._tell_removed()
+        if self._added:
+            yield self._tell_added()
+        if self._changed:
+            yield from self._tell_changed()
+
+    def _tell_removed(self) -> Iterator[bytes]:
         """From the last to the first, so that each number is still right when it is told."""
         removed, self._removed = self._removed, set()
-        numbers = [
-            number
-            for number, uid in ((self._index(uid) + 1, uid) for uid in sorted(removed, reverse=True))
-            if number
-        ]
+        found = (self._index(uid) + 1 for uid in sorted(removed, reverse=True))
+        numbers = array("I", (number for number in found if number))
         self.uids = array("I", (uid for uid in self.uids if uid not in removed))
         self.recent -= removed
         self._changed -= removed
-        return b"".join(b"* %d EXPUNGE\r\n" % number for number in numbers)
+        for some in _batches(numbers):
+            yield b"".join(b"* %d EXPUNGE\r\n" % number for number in some)
 
     def _tell_added(self) -> bytes:
         self.uids.extend(self._added)
@@ -110,14 +113,15 @@ class Selected:
         self.recent |= self.folder.take_recent(keep=self.is_read_only) & set(self.uids)
         return b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(self.uids), len(self.recent))
 
-    def _tell_changed(self) -> bytes:
+    def _tell_changed(self) -> Iterator[bytes]:
         changed, self._changed = self._changed - self._removed, set()
-        found = ((self._index(uid), uid) for uid in sorted(changed))
-        return b"".join(
-            b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (index + 1, uid, self.flags_rendered(uid))
-            for index, uid in found
-            if index >= 0
-        )
+        for uids in _batches(array("I", sorted(changed))):
+            found = ((self._index(uid), uid) for uid in uids if uid not in self._removed)
+            yield b"".join(
+                b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (index + 1, uid, self.flags_rendered(uid))
+                for index, uid in found
+                if index >= 0
+            )
 
     def greeting(self) -> bytes:
         """The untagged responses of SELECT and EXAMINE."""
@@ -144,18 +148,21 @@ class Selected:
         index = bisect_left(self.uids, uid)
         return index if index < len(self.uids) and self.uids[index] == uid else -1
 
-    def numbers(self, messages: SequenceSet, *, is_uid: bool) -> list[int]:
+    def numbers(self, messages: SequenceSet, *, is_uid: bool) -> Sequence[int]:
         """Numbers of the messages in a set. Raises `GrammarError` for a number that does not exist."""
         if is_uid:
-            return [index + 1 for index in messages.indexes(self.uids)]
-        return list(messages.numbers(len(self.uids)))
+            return array("I", [index + 1 for index in messages.indexes(self.uids)])
+        return array("I", list(messages.numbers(len(self.uids))))
 
-    def existing(self, numbers: Iterable[int]) -> list[int]:
-        """UIDs of these messages, without those that somebody has removed."""
+    def existing(self, numbers: Iterable[int]) -> Sequence[int]:
+        """UIDs of these messages, without those that somebody has removed. Four octets each: a client that does not
+        read keeps them."""
         uids = self.uids
         if not self._removed:
-            return [uids[number - 1] for number in numbers]
-        return [uid for uid in (uids[number - 1] for number in numbers) if uid not in self._removed]
+            return array("I", [uids[number - 1] for number in numbers])
+        return array(
+            "I", [uid for uid in (uids[number - 1] for number in numbers) if uid not in self._removed]
+        )
 
     def alive(self) -> list[int]:
         """UIDs of all messages that the client knows and that nobody has removed."""
@@ -171,3 +178,7 @@ class Selected:
         if uid not in self.recent:
             return flags
         return flags + b" \\Recent" if flags else b"\\Recent"
+
+
+def _batches(numbers: array[int]) -> Iterator[array[int]]:
+    return (numbers[start : start + BATCH] for start in range(0, len(numbers), BATCH))

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
+from runtime.net.session import Octets
 from runtime.protocol_log.pop_imap import Outcome
 from runtime.protocols.imap4 import events, writer
 from runtime.protocols.imap4.connection import ServerConnection
@@ -39,7 +40,7 @@ FACTS = BackEndFacts(
     service="imap4-backend",
     log_prefix="IMAP4BE",
     log_folder="Imap4",
-    greeting=b"* OK [BACKEND] ready\r\n",
+    greeting=lambda text: writer.tagged(b"*", "OK", text, code=b"BACKEND"),
     refusal=writer.bye,
 )
 _FAREWELLS: Mapping[SessionEnd, str] = {
@@ -236,17 +237,32 @@ class ImapSession(BackEndSession):
 
     def _reply(self, reply: Reply) -> None:
         self._bad_commands = 0 if reply.status != "BAD" else self._bad_commands + 1
-        if isinstance(reply.data, bytes):
+        if isinstance(reply.data, bytes) and not self._has_much_news(reply):
             self._finish(reply, reply.data)
         else:
-            self._output.begin(reply.data, lambda: self._finish(reply, b""))
-            self._output.go_on(self._go_on, self._production_failed)
+            self._produce(self._told(reply), lambda: self._finish(reply, b""))
+
+    def _produce(self, pieces: Iterator[Octets], done: Callable[[], None]) -> None:
+        self._output.begin(pieces, done)
+        self._output.go_on(self._go_on, self._production_failed)
+
+    def _has_much_news(self, reply: Reply) -> bool:
+        return self.selected is not None and self.selected.has_much_news(may_expunge=reply.may_expunge)
+
+    def _told(self, reply: Reply) -> Iterator[Octets]:
+        """What is made while the client takes it: the untagged data, and news that are not few."""
+        if isinstance(reply.data, bytes):
+            yield reply.data
+        else:
+            yield from reply.data
+        while self.selected is not None and self._has_much_news(reply):
+            yield from self.selected.news(may_expunge=reply.may_expunge)
 
     def _finish(self, reply: Reply, data: bytes) -> None:
         """Untagged data, news, tagged line: one write."""
         tag, name = self._command
         if self.selected is not None and self.selected.has_news:
-            data += self.selected.news(may_expunge=reply.may_expunge)
+            data += b"".join(self.selected.news(may_expunge=reply.may_expunge))
         line = writer.tagged(tag, reply.status, reply.text, code=reply.code)
         self.connection.write(data + line)
         if self.log is not None:
@@ -331,10 +347,12 @@ class ImapSession(BackEndSession):
 
     def _tell_news(self) -> None:
         self._is_news_due = False
-        if self._idle_tag is None or self.selected is None or self.is_over:
+        if self._idle_tag is None or self.selected is None or self.is_over or self._output.is_held:
             return
-        if not self._output.is_paused:
-            self.connection.write(self.selected.news(may_expunge=True))
+        if self.selected.has_much_news(may_expunge=True):
+            self._produce(self.selected.news(may_expunge=True), self._tell_news)
+        else:
+            self.connection.write(b"".join(self.selected.news(may_expunge=True)))
 
     def _on_line(self, event: events.Line) -> None:
         self._idle_tag = None

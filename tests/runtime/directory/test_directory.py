@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from runtime.directory.directory import HealthMailbox
@@ -10,7 +12,7 @@ from schemas.v1.imap_settings import ImapSettings
 from schemas.v1.mailbox_database import MailboxDatabase
 from schemas.v1.receive_connector import ReceiveConnector
 from schemas.v1.throttling_policy import ThrottlingPolicy
-from tests.runtime.directories import directory, estate
+from tests.runtime.directories import Resources, directory, estate
 
 NAMES = [
     "alice",
@@ -191,3 +193,56 @@ def test_snapshot_holds_what_belongs_to_the_server() -> None:
 def test_snapshot_of_an_unknown_server() -> None:
     with pytest.raises(LookupError, match="ex09"):
         directory().snapshot("ex09")
+
+
+def contested(**bob: Any) -> Resources:
+    """alice with the alias "al", and a bob who claims something of hers."""
+    resources = estate().mailbox("alice", alias="al", email_addresses=("sales@contoso.example",))
+    return resources.mailbox("bob", password="secret", **bob)
+
+
+@pytest.mark.parametrize(
+    ("bob", "name"),
+    [
+        ({"alias": "AL"}, "al"),
+        ({"alias": "alice"}, "Alice"),
+        ({"alias": "alice"}, "contoso\\alice"),
+        ({"email_addresses": ("Sales@contoso.example",)}, "sales@contoso.example"),
+        ({"user_principal_name": "sales@contoso.example"}, "sales@contoso.example"),
+    ],
+)
+def test_a_name_that_two_mailboxes_claim_opens_neither(bob: dict[str, object], name: str) -> None:
+    assert directory(contested(**bob)).find_logon(name) is None
+
+
+def test_a_primary_address_stays_its_owners() -> None:
+    found = directory(contested(user_principal_name="alice@contoso.example"))
+    entry = found.find_logon("alice@contoso.example")
+    assert entry is not None
+    assert entry.name == "alice"
+
+
+def test_mail_goes_to_the_primary_addresss_owner_whatever_others_claim() -> None:
+    resources = contested().mailbox("aaron", email_addresses=("bob@contoso.example",))
+    entry = directory(resources).by_address("bob@contoso.example")
+    assert entry is not None
+    assert entry.name == "bob"
+
+
+def test_a_contested_name_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    resources = contested(alias="al")
+    found = directory(resources)
+    resources.mailbox("carol")
+    found.refresh()
+    (record,) = caplog.records
+    assert "'al' belongs to several mailboxes ('alice', 'bob')" in record.getMessage()
+
+
+def test_a_name_opens_again_when_only_one_claims_it() -> None:
+    resources = contested(alias="al")
+    found = directory(resources)
+    resources.mailbox("bob")
+    found.refresh()
+    entry = found.find_logon("al")
+    assert entry is not None
+    assert entry.name == "alice"

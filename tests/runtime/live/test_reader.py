@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.directory.directory import Directory
 from runtime.live import Author, Changes, Draft, LiveConfigurationError, LiveReader, LiveStore
 from schemas.v1.accepted_domain import AcceptedDomain
 
@@ -79,8 +80,35 @@ def test_a_missing_file_is_an_error_not_an_empty_configuration(tmp_path: Path) -
         LiveReader(tmp_path / "live.sqlite")
 
 
-def test_a_spec_that_the_models_refuse_is_named(live: LiveStore, tmp_path: Path) -> None:
+def test_what_the_models_refuse_is_left_out_and_logged_once_a_revision(
+    live: LiveStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     put(live, "contoso")
-    live._database.execute("UPDATE resources SET spec = '{\"domainName\": 7}'")
-    with pytest.raises(LiveConfigurationError, match=r"AcceptedDomain/contoso \(revision 1\)"):
-        changes_since(0, tmp_path)
+    put(live, "fabrikam")
+    live._database.execute("UPDATE resources SET spec = '{\"domainName\": 7}' WHERE name = 'contoso'")
+    with LiveReader(tmp_path / "live.sqlite") as reader:
+        for _ in range(2):
+            changes = reader.changes_since(0)
+            assert ([one.name for one in changes.present], changes.deleted) == (["fabrikam"], ())
+        live._database.execute("UPDATE resources SET revision = 3 WHERE name = 'contoso'")
+        reader.changes_since(0)
+    (first, second) = caplog.messages
+    assert "AcceptedDomain/contoso (revision 1) is stored as this version refuses it: domainName" in first
+    assert "(revision 3)" in second
+    assert "\n" not in first
+
+
+def test_a_kind_that_this_version_does_not_have_is_left_out(live: LiveStore, tmp_path: Path) -> None:
+    put(live, "contoso")
+    live._database.execute("UPDATE resources SET kind = 'PublicFolder'")
+    assert changes_since(0, tmp_path).present == ()
+
+
+def test_a_directory_keeps_the_last_version_that_it_could_read(live: LiveStore, tmp_path: Path) -> None:
+    put(live, "contoso")
+    with LiveReader(tmp_path / "live.sqlite") as reader:
+        directory = Directory(reader, "ex01")
+        put(live, "contoso", expect=1)
+        live._database.execute("UPDATE resources SET spec = '[]'")
+        directory.refresh()
+    assert directory.accepted_domain("contoso.example") is not None

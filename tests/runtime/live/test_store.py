@@ -5,14 +5,23 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runtime.live import Author, ConflictError, Draft, LiveConfigurationError, LiveStore, NoSuchVersionError
+from runtime.live import (
+    Author,
+    ConflictError,
+    Draft,
+    LiveConfigurationError,
+    LiveStore,
+    NoSuchVersionError,
+    ProtectedError,
+)
 from runtime.live.resource import Row
 from schemas.v1.accepted_domain import AcceptedDomain
-from schemas.v1.codec import parse_spec
+from schemas.v1.codec import digest_spec, parse_spec
 
 KEY = ("Mailbox", "alice")
 NOBODY = Author()
@@ -152,7 +161,7 @@ def test_the_resources_of_one_server_are_found_whatever_their_names(live: LiveSt
     spec = parse_spec("Certificate", {"selfSigned": {}, "services": ["IMAP"]})
     for name in ("ex01/a", "ex01/%", "ex010/b", "ex0/c", "EX01/d"):
         live.write(("Certificate", name), Draft(spec), expect=None, author=NOBODY)
-    assert [one.name for one in live.below("Certificate", "ex01")] == ["ex01/%", "ex01/a"]
+    assert [one.name for one in live.rows_below("Certificate", "ex01")] == ["ex01/%", "ex01/a"]
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
@@ -170,5 +179,92 @@ def test_credentials_do_not_show_in_a_repr(live: LiveStore) -> None:
 
 def test_a_file_of_a_newer_version_is_refused(live: LiveStore, tmp_path: Path) -> None:
     live._database.execute("PRAGMA user_version=99")
-    with pytest.raises(LiveConfigurationError, match="has format 99, this version reads format 1"):
+    with pytest.raises(LiveConfigurationError, match="has format 99, this version reads format 2"):
         opened(tmp_path)
+
+
+def test_a_file_of_the_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
+    with opened(tmp_path) as live:
+        created(live)
+        for table in ("resources", "versions"):
+            live._database.execute(f"ALTER TABLE {table} DROP COLUMN protected")
+        live._database.executescript("DROP TABLE renames; PRAGMA user_version=1")
+    with opened(tmp_path) as again:
+        found = again.get(*KEY)
+        assert found is not None
+        assert not found.protected
+
+
+def test_a_summary_has_the_digest_of_the_spec(live: LiveStore) -> None:
+    created(live)
+    (found,) = live.summaries()
+    assert found.digest == digest_spec(mailbox().spec)
+    assert live.summaries() == [found]
+
+
+def test_what_was_live_at_an_epoch_is_found_again(live: LiveStore) -> None:
+    first = created(live)
+    live.write(("Mailbox", "bob"), mailbox(), expect=None, author=NOBODY)
+    live.delete(KEY, expect=first.revision, author=NOBODY)
+    assert [row.name for row in live.rows_at(first.revision)] == ["alice"]
+    assert [row.name for row in live.rows_at(live.epoch)] == ["bob"]
+
+
+def test_a_protected_resource_is_not_deleted(live: LiveStore) -> None:
+    row = live.write(KEY, replace(mailbox(), protected=True), expect=None, author=NOBODY)
+    with pytest.raises(ProtectedError, match="is protected"):
+        live.delete(KEY, expect=row.revision, author=NOBODY)
+    with pytest.raises(ProtectedError):
+        live.restore(KEY, None, expect=row.revision, author=NOBODY)
+
+
+def test_protection_stays_until_it_is_taken_away(live: LiveStore) -> None:
+    first = live.write(KEY, replace(mailbox(), protected=True), expect=None, author=NOBODY)
+    kept = live.write(KEY, mailbox(pop=False), expect=first.revision, author=NOBODY)
+    assert kept.protected
+    last = live.write(KEY, replace(mailbox(), protected=False), expect=kept.revision, author=NOBODY)
+    live.delete(KEY, expect=last.revision, author=NOBODY)
+    assert live.row(*KEY) is None
+
+
+def test_the_apply_that_made_a_protected_resource_may_take_it_back(live: LiveStore) -> None:
+    author = Author("alice", apply_id="one")
+    row = live.write(KEY, replace(mailbox(), protected=True), expect=None, author=author)
+    live.restore(KEY, None, expect=row.revision, author=author)
+    assert live.row(*KEY) is None
+
+
+def test_a_renamed_resource_keeps_what_it_holds(live: LiveStore) -> None:
+    row = created(live)
+    renamed = live.rename(KEY, "alicia", expect=row.revision, author=NOBODY)
+    assert live.row(*KEY) is None
+    assert live.row("Mailbox", "alicia") == renamed
+    assert (renamed.spec, renamed.credentials) == (row.spec, row.credentials)
+
+
+def test_a_rename_onto_a_taken_name_conflicts_and_does_nothing(live: LiveStore) -> None:
+    row = created(live)
+    taken = live.write(("Mailbox", "bob"), mailbox(), expect=None, author=NOBODY)
+    with pytest.raises(ConflictError) as caught:
+        live.rename(KEY, "bob", expect=row.revision, author=NOBODY)
+    assert caught.value.current == taken
+    assert live.row(*KEY) == row
+
+
+def test_a_rename_back_can_bring_an_old_version_back(live: LiveStore) -> None:
+    row = created(live)
+    renamed = live.rename(
+        KEY, "alicia", expect=row.revision, author=NOBODY, content=mailbox(pop=False, password="two")
+    )
+    back = live.rename(
+        ("Mailbox", "alicia"), "alice", expect=renamed.revision, author=NOBODY, content=row.revision
+    )
+    assert (back.spec, back.credentials) == (row.spec, row.credentials)
+
+
+def test_of_many_writes_in_one_transaction_those_before_a_conflict_are_kept(live: LiveStore) -> None:
+    with live.transaction():
+        created(live)
+        with pytest.raises(ConflictError):
+            created(live)
+    assert live.row(*KEY) is not None

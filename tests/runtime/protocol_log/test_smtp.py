@@ -37,6 +37,12 @@ def test_header_and_name(tmp_path: Path) -> None:
     assert path.name.endswith("-0001.log")
 
 
+def test_only_the_owner_reads_it(tmp_path: Path) -> None:
+    _session(tmp_path / "logs")
+    (path,) = (tmp_path / "logs").iterdir()
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
 def test_events_are_numbered_from_zero(tmp_path: Path) -> None:
     rows = list(csv.reader(line for line in _session(tmp_path).splitlines() if not line.startswith("#")))
     assert [(row[3], row[6], row[7], row[8]) for row in rows] == [

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from argon2 import PasswordHasher
 
-from runtime.directory.directory import Directory
+from runtime.directory.directory import Directory, Rename
 from runtime.directory.logon import Authenticator
 from runtime.net.connection import bound_socket
 from runtime.services import imap4, imap4_backend
@@ -55,6 +55,7 @@ class Changes:
     epoch: int
     present: Sequence[Live]
     deleted: Sequence[tuple[str, str]] = ()
+    renames: Sequence[Rename] = ()
 
 
 @dataclass

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from runtime.directory import logon
+from runtime.services import front_end_session
 from tests.runtime.aio import on_both_loops
 from tests.runtime.certificates import client_context
 from tests.runtime.services.imap4_estate import PASSWORDS, serving
@@ -165,10 +167,7 @@ def test_names_that_open_a_mailbox(tmp_path: Path, name: str) -> None:
         (plain("", "bob", "x"), b"x NO AUTHENTICATE failed.\r\n"),
         (b"*", b"x BAD The AUTH protocol exchange was canceled by the client.\r\n"),
         (b"%%%", b"x BAD Command Argument Error. 11: expected base64 of a PLAIN message\r\n"),
-        (
-            plain("alice", "bob", PASSWORDS["bob"]),
-            b"x BAD Command Argument Error. 11: expected base64 of a PLAIN message\r\n",
-        ),
+        (plain("alice", "bob", PASSWORDS["bob"]), b"x NO AUTHENTICATE failed.\r\n"),
     ],
 )
 def test_authenticate_plain(tmp_path: Path, response: bytes, reply: bytes) -> None:
@@ -323,3 +322,32 @@ def test_the_idle_time_before_logon(tmp_path: Path) -> None:
         client.line()
         assert client.line() == b"* BYE Connection is closed: no command came in time.\r\n"
         assert client.line() == b""
+
+
+@pytest.mark.parametrize("response", [b"alice\0bob\0bob-secret", b"\0\xff\0bob-secret"])
+def test_credentials_that_are_nobodys_are_a_failed_logon_without_a_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, response: bytes
+) -> None:
+    monkeypatch.setattr(front_end_session, "MAX_FAILED_LOGONS", 1)
+    monkeypatch.setattr(logon, "verify_hash", None)
+    with serving(tmp_path) as imap, imap.raw() as client:
+        client.line()
+        command = b"AUTHENTICATE PLAIN " + base64.b64encode(response)
+        assert client.ask(command) == [b"x NO AUTHENTICATE failed.\r\n"]
+        assert client.line() == b"* BYE Connection is closed: too many failed logons.\r\n"
+
+
+@pytest.mark.parametrize(
+    ("password", "answers"),
+    [(b"wrong", [b"a NO", b"b OK"]), (b"bob-secret", [b"a OK", b"b OK"])],
+)
+@on_both_loops
+def test_a_client_that_ends_its_side_with_its_logon(
+    tmp_path: Path, password: bytes, answers: list[bytes], loop: str
+) -> None:
+    """What it asked is answered, then its session is over."""
+    with serving(tmp_path, loop=loop) as imap, imap.raw() as client:
+        client.line()
+        client.send(b"a LOGIN bob " + password + b"\r\nb NOOP\r\n")
+        client.socket.shutdown(socket.SHUT_WR)
+        assert [line[:4] for line in client.until(b"never") if line] == answers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Coroutine
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from runtime.directory import logon
 from runtime.services import front_end_session
 from tests.runtime.aio import eventually, on_both_loops, run
 from tests.runtime.directories import estate
@@ -170,7 +172,8 @@ def test_a_client_may_try_again(tmp_path: Path) -> None:
     [
         (_plain("alice", "secret"), GOOD_LOGON),
         (_plain("alice", "secret", "alice"), GOOD_LOGON),
-        (_plain("alice", "secret", "bob"), "-ERR The SASL authorization identity is not allowed."),
+        (_plain("alice", "secret", "bob"), BAD_LOGON),
+        (base64.b64encode(b"\0\xff\0secret").decode(), BAD_LOGON),
         (_plain("alice", "wrong"), BAD_LOGON),
         ("!!!", "-ERR The SASL response is not valid."),
         ("*", "-ERR The AUTH protocol exchange was canceled by the client."),
@@ -399,3 +402,98 @@ def test_the_idle_timer_before_logon(tmp_path: Path) -> None:
             return await client.line()
 
     assert run(scenario()) == "-ERR Connection is closed: no logon in time."
+
+
+def test_a_foreign_identity_is_a_failed_logon_without_a_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front_end_session, "MAX_FAILED_LOGONS", 1)
+    monkeypatch.setattr(logon, "verify_hash", None)
+    answers = _in_tls(tmp_path, f"AUTH PLAIN {_plain('alice', 'secret', 'bob')}", "NOOP")
+    assert answers == [BAD_LOGON, "-ERR Connection is closed: too many failed logons."]
+
+
+def test_a_session_that_ends_takes_its_verification_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        never, began, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def verify(*_: object, **__: object) -> None:
+            began.set()
+            try:
+                await never.wait()
+            finally:
+                ended.set()
+
+        async with pop_lab(tmp_path) as lab:
+            monkeypatch.setattr(lab.front_host.authenticator, "verify", verify)
+            client = await lab.greeted()
+            client.writer.write(b"USER alice\r\nPASS secret\r\n")
+            await began.wait()
+            client.abort()
+            await ended.wait()
+            await emptied(lab)
+
+    run(scenario())
+
+
+@on_both_loops
+def test_nothing_is_told_to_a_back_end_that_proves_nothing(tmp_path: Path, loop: str) -> None:
+    async def scenario() -> tuple[str, bytes]:
+        heard = bytearray()
+
+        async def pretend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            writer.write(b"+OK ready " + b"0" * 64 + b"\r\n")
+            heard.extend(await reader.read())
+            writer.close()
+
+        impostor = await asyncio.start_server(pretend, "127.0.0.1", 0)
+        port = impostor.sockets[0].getsockname()[1]
+        async with impostor, pop_lab(tmp_path) as lab:
+            settings = lab.settings.model_copy(update={"proxy_target_port": port})
+            lab.resources.put("PopSettings", "ex01", settings)
+            lab.directory.refresh()
+            client = await lab.greeted()
+            client.writer.write(b"USER alice\r\nPASS secret\r\nSTAT\r\n")
+            await client.line()
+            return await client.line(), bytes(heard)
+
+    answer, heard = run(scenario(), loop)
+    assert answer.startswith("-ERR [SYS/TEMP] The mailbox is not available")
+    assert heard == b""
+
+
+@pytest.mark.parametrize(
+    ("password", "answers"), [("wrong", ["+OK", BAD_LOGON]), ("secret", ["+OK", GOOD_LOGON, "+OK 0 0"])]
+)
+@on_both_loops
+def test_a_client_that_ends_its_side_with_its_logon(
+    tmp_path: Path, password: str, answers: list[str], loop: str
+) -> None:
+    """In clear, where a client can end its side alone: what it asked is answered, then its session is over."""
+
+    async def scenario() -> list[str]:
+        async with pop_lab(tmp_path, login_type="PlainTextLogin") as lab:
+            client = await lab.greeted("starttls")
+            client.writer.write(f"USER alice\r\nPASS {password}\r\nSTAT\r\n".encode())
+            client.writer.write_eof()
+            received = (await client.rest()).decode().splitlines()
+            await emptied(lab)
+            return received
+
+    assert run(scenario(), loop)[: len(answers)] == answers
+
+
+@pytest.mark.parametrize("password", ["wrong", "secret"])
+@on_both_loops
+def test_a_client_that_closes_tls_with_its_logon(tmp_path: Path, password: str, loop: str) -> None:
+    async def scenario() -> None:
+        async with pop_lab(tmp_path) as lab:
+            client = await lab.greeted()
+            client.writer.write(f"USER alice\r\nPASS {password}\r\n".encode())
+            client.writer.close()
+            await emptied(lab)
+
+    run(scenario(), loop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -306,6 +307,9 @@ def test_leaving_waits_for_the_sessions(tmp_path: Path) -> None:
 # The hop
 
 
+ME = "ex01/pop3-backend"
+
+
 async def _hop(lab: Lab, line: bytes) -> bytes:
     """What the back end answers to a first line, until it closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", lab.settings.proxy_target_port)
@@ -337,7 +341,9 @@ def _answer(tmp_path: Path, *lines: bytes) -> list[bytes]:
         b"STAT\r\n",
         b"BACKENDAUTHENTICATE x.y\r\n",
         b"x" * 5000,
-        sign_logon(b"other", _logon()),
+        sign_logon(b"other", _logon(), to=ME).line,
+        sign_logon(KEY, _logon(), to="ex01/imap4-backend").line,
+        sign_logon(KEY, _logon(), to="ex02/pop3-backend").line,
     ],
 )
 def test_who_does_not_authenticate_hears_nothing(
@@ -349,14 +355,14 @@ def test_who_does_not_authenticate_hears_nothing(
 
 
 def test_a_line_is_not_taken_twice(tmp_path: Path) -> None:
-    line = sign_logon(KEY, _logon()) + b"QUIT\r\n"
+    line = sign_logon(KEY, _logon(), to=ME).line + b"QUIT\r\n"
     first, second = _answer(tmp_path, line, line)
-    assert first.startswith(b"+OK ready\r\n+OK")
+    assert re.match(rb"\+OK ready [0-9a-f]{64}\r\n\+OK", first)
     assert second == b""
 
 
 def test_a_mailbox_that_is_not_here(tmp_path: Path) -> None:
-    assert _answer(tmp_path, sign_logon(KEY, _logon("nobody"))) == [
+    assert _answer(tmp_path, sign_logon(KEY, _logon("nobody"), to=ME).line) == [
         b"-ERR The mailbox is not on this server.\r\n"
     ]
 
@@ -365,13 +371,14 @@ def test_a_mailbox_that_was_just_written_is_found(tmp_path: Path) -> None:
     async def scenario() -> bytes:
         async with pop_lab(tmp_path) as lab:
             lab.resources.mailbox("carol")
-            return await _hop(lab, sign_logon(KEY, _logon("carol")) + b"QUIT\r\n")
+            return await _hop(lab, sign_logon(KEY, _logon("carol"), to=ME).line + b"QUIT\r\n")
 
-    assert run(scenario()).startswith(b"+OK ready\r\n")
+    assert run(scenario()).startswith(b"+OK ready ")
 
 
 def test_a_drain_of_sessions_that_are_gone(tmp_path: Path) -> None:
-    assert _answer(tmp_path, sign_drain(KEY, Drain(("0" * 16,), 1))) == [b"+OK ready\r\n"]
+    signed = sign_drain(KEY, Drain(("0" * 16,), 1), to=ME)
+    assert _answer(tmp_path, signed.line) == [b"+OK ready " + signed.proof + b"\r\n"]
 
 
 def test_the_first_line_has_a_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

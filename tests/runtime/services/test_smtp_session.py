@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from runtime.directory import logon
 from tests.runtime.aio import run
 from tests.runtime.certificates import client_context
 from tests.runtime.directories import estate as resources
@@ -354,6 +355,25 @@ def test_auth_fails_alike(tmp_path: Path, attempt: bytes) -> None:
 def test_auth_that_acts_for_somebody_else(tmp_path: Path) -> None:
     attempt = b"AUTH PLAIN " + base64.b64encode(b"bob\0alice\0secret")
     in_clear(tmp_path, lambda client: _same(client.ask(attempt)[:3], b"535"))
+
+
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        (b"AUTH PLAIN " + base64.b64encode(b"bob\0alice\0secret"),),
+        (b"AUTH PLAIN " + base64.b64encode(b"\0\xff\0secret"),),
+        (b"AUTH LOGIN", base64.b64encode(b"\xff"), base64.b64encode(b"secret")),
+    ],
+)
+def test_credentials_that_are_nobodys_are_a_failed_logon_without_a_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempts: tuple[bytes, ...]
+) -> None:
+    monkeypatch.setattr(logon, "verify_hash", None)
+
+    def test(client: Raw) -> None:
+        assert client.replies(*attempts)[-1].startswith(b"421 4.7.0 Too many failed logons")
+
+    in_clear(tmp_path, test, maxLogonFailures=1)
 
 
 def test_logon_failures_end_the_session(tmp_path: Path) -> None:

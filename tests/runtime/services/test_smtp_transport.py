@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from runtime.protocols.smtp.replies import Reply
 from runtime.services import frontend_transport, transport
 from runtime.services.base import Listener
+from runtime.services.transport_token import introduction
+from runtime.transport.hop import HopPool
 from runtime.transport.journal import Journal
 from tests.runtime.aio import eventually, on_both_loops, run
 from tests.runtime.directories import estate as resources
 from tests.runtime.services.smtp_estate import ANONYMOUS, CLIENT, HUB, MESSAGE, Estate, estate, listen, using
+from tests.runtime.transport.queues import envelope
 
 SMUGGLED = (
     b"Subject: first\r\n\r\nx%sMAIL FROM:<evil@fabrikam.example>\r\n"
@@ -184,6 +188,23 @@ def test_the_internal_listener_speaks_to_nobody_without_the_key(tmp_path: Path) 
     run(story())
 
 
+@pytest.mark.parametrize(("receiver", "code"), [("ex01", b"250"), ("ex02", b"535")])
+def test_an_introduction_is_believed_by_its_receiver_alone(
+    tmp_path: Path, receiver: str, code: bytes
+) -> None:
+    async def story() -> None:
+        async with estate(tmp_path) as running:
+            line = introduction(running.backend_host.backend_key, "ex02.contoso.example", receiver)()
+
+            def test() -> None:
+                with running.raw("internal") as client:
+                    assert client.ask(line.removesuffix(b"\r\n")).startswith(code)
+
+            await using(test)
+
+    run(story())
+
+
 # Restarts
 
 
@@ -282,6 +303,27 @@ def test_a_reload_of_transport_moves_front_ends_on(tmp_path: Path) -> None:
             await replace_backend(running, is_reload=True)
             assert (await using(lambda: send(running))).startswith(b"250 ")
             assert await running.count() == 2
+
+    run(story())
+
+
+def test_a_submission_that_comes_twice_over_the_hop_is_one_message(tmp_path: Path) -> None:
+    """As after a connection that ended before its answer: the front end cannot know and sends the message again."""
+
+    async def story() -> None:
+        async with estate(tmp_path) as running:
+            host, port = running.snapshot.transport_endpoints["ex01"]
+            for _ in range(2):
+                pool = HopPool(
+                    host, port, introduction(running.backend_host.backend_key, "ex01.contoso.example", "ex01")
+                )
+                answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+                hop = pool.message(envelope(submission="0123456789abcdef"), lambda _may_write: None)
+                hop.write(MESSAGE)
+                hop.finish(answered.set_result)
+                assert (await answered).text.startswith("250 2.6.0")
+                pool.close()
+            assert await running.count() == 1
 
     run(story())
 

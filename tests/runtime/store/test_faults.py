@@ -25,7 +25,7 @@ SMALL = b"Subject: small\r\n\r\n" + b"x" * 9000 + b"\r\n"
 
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Database]:
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+    from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(WORKERS) as workers:
         database = open_database(path, loop=asyncio.get_running_loop(), workers=workers)

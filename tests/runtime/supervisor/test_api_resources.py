@@ -120,6 +120,14 @@ def test_a_malformed_body_is_refused_without_repeating_it(api: Supervisor) -> No
     assert "hunter2" not in str(answer.body)
 
 
+def test_a_secret_that_no_logon_takes_is_refused(api: Supervisor) -> None:
+    spec = {"database": "db01", "primarySmtpAddress": "long@contoso.example"}
+    body = {"spec": spec, "secrets": {"password": "ü" * 513}}
+    answer = put(api, "Mailbox/long", body, If_None_Match="*")
+    assert answer.status == 422
+    assert errors(answer) == {"password": "a secret has at most 1024 octets"}
+
+
 def test_a_body_over_the_limit_is_refused(api: Supervisor) -> None:
     answer = put(api, "AcceptedDomain/huge", {"spec": {"domainName": "x" * 1024 * 1024}}, If_None_Match="*")
     assert answer.status == 413
@@ -220,3 +228,10 @@ def test_nothing_secret_is_logged(api: Supervisor) -> None:
     api.create("Mailbox", "quiet", ALICE, password="planted-secret")
     assert "planted-secret" not in api.log()
     assert "argon2id" not in api.log()
+
+
+def test_a_mailbox_is_not_moved_to_another_database(api: Supervisor) -> None:
+    revision = api.create("Mailbox", "settled", ALICE)["revision"]
+    answer = put(api, "Mailbox/settled", {"spec": {**ALICE, "database": "db02"}}, If_Match=f'"{revision}"')
+    assert answer.status == 422
+    assert "mail cannot be moved between databases yet" in errors(answer)["database"]

@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.runtime.supervisor.process import PopPorts, Supervisor, binding, declare_pop, greeting, running
@@ -219,6 +221,43 @@ def test_a_killed_host_comes_back_with_its_services_and_refuses_nobody(
     assert again["pid"] != host["pid"]
     assert "not yet" not in greeting(ports.clear)
     assert pop.service("pop3")["pending"]["action"] == "restart"
+
+
+@contextmanager
+def nothing_can_be_logged(supervisor: Supervisor) -> Iterator[None]:
+    """No host can be started meanwhile: what it would print has nowhere to go."""
+    log = supervisor.state / "runtime" / "supervisor.log"
+    kept = log.rename(log.with_name("kept"))
+    log.mkdir()
+    try:
+        yield
+    finally:
+        log.rmdir()
+        kept.rename(log)
+
+
+def kill_host(supervisor: Supervisor) -> None:
+    os.kill(supervisor.host("frontend")["pid"], signal.SIGKILL)
+
+
+def test_a_host_that_the_system_refuses_to_start_comes_back(pop: Supervisor, ports: PopPorts) -> None:
+    with nothing_can_be_logged(pop):
+        kill_host(pop)
+        eventually(lambda: "cannot be started" in (pop.service("pop3")["lastError"] or ""))
+    eventually(lambda: pop.service("pop3")["state"] == "running")
+    assert pop.service("pop3")["lastError"] is None
+    assert greeting(ports.clear).startswith("+OK")
+
+
+def test_a_service_without_a_process_is_owed_a_start_and_gets_it(pop: Supervisor, ports: PopPorts) -> None:
+    with nothing_can_be_logged(pop):
+        kill_host(pop)
+        eventually(lambda: "cannot be started" in (pop.service("pop3")["lastError"] or ""))
+        assert pop.service("pop3")["pending"]["action"] == "start"
+        refused = pop.call("POST", "/v1/services/ex01/pop3/restart")
+        assert (refused.status, "Is a directory" in refused.body["error"]) == (409, True)
+    assert pop.restart("pop3")["state"] == "running"
+    assert pop.service("pop3")["pending"] is None
 
 
 def test_sessions_are_counted(pop: Supervisor, ports: PopPorts) -> None:

@@ -19,8 +19,10 @@ def resources(**specs: dict[str, Any]) -> ServerResources:
     )
 
 
-def owed(service: str, old: ServerResources | None, new: ServerResources) -> Pending | None:
-    return pending(service, built_from=old, live=new)
+def owed(
+    service: str, old: ServerResources | None, new: ServerResources, *, has_process: bool = True
+) -> Pending | None:
+    return pending(service, built_from=old, live=new, has_process=has_process)
 
 
 def test_nothing_is_owed_when_nothing_changed() -> None:
@@ -49,6 +51,18 @@ def test_an_automatic_service_that_does_not_run_owes_a_start() -> None:
     found = owed("imap4", None, resources())
     assert found is not None
     assert found.action == "start"
+
+
+def test_an_automatic_service_whose_process_is_dead_owes_a_start() -> None:
+    found = owed("imap4", resources(), resources(), has_process=False)
+    assert found is not None
+    assert found.action == "start"
+
+
+def test_a_service_that_is_no_longer_automatic_owes_a_stop_although_its_process_is_dead() -> None:
+    found = owed("pop3", resources(), resources(), has_process=False)
+    assert found is not None
+    assert found.action == "stop"
 
 
 def test_a_manual_service_that_does_not_run_owes_nothing() -> None:

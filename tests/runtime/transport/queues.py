@@ -20,10 +20,13 @@ ORIGIN = Origin(
 
 
 def envelope(
-    *recipients: str, sender: str = "carol@fabrikam.example", accepted: float | None = None
+    *recipients: str,
+    sender: str = "carol@fabrikam.example",
+    accepted: float | None = None,
+    submission: str = "",
 ) -> Envelope:
     when = time.time() if accepted is None else accepted
-    return Envelope(sender, recipients or ("alice@contoso.example",), ORIGIN, when)
+    return Envelope(sender, recipients or ("alice@contoso.example",), ORIGIN, when, submission)
 
 
 async def submit(

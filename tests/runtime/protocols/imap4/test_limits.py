@@ -67,6 +67,12 @@ def test_a_command_line_at_its_limit_is_taken() -> None:
     assert answers(b"a SELECT ".ljust(61, b"x") + b"\r\n") == ["Bad"]
 
 
+@pytest.mark.parametrize(("count", "expected"), [(100, "Fetch"), (101, "Bad")])
+def test_data_items_of_one_fetch(count: int, expected: str) -> None:
+    items = b" ".join(b"BODY.PEEK[]<%d.1>" % start for start in range(count))
+    assert answers(b"a FETCH 1 (" + items + b")\r\n", limits=Limits()) == [expected]
+
+
 def test_the_lines_of_one_command_count_together() -> None:
     octets = b"a LOGIN {1+}\r\nx " + b"y" * 60 + b"\r\nb NOOP\r\n"
     assert answers(octets, state=State.NOT_AUTHENTICATED) == ["Bad", "Simple"]

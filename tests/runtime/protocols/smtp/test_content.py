@@ -140,6 +140,13 @@ def test_25_hops(hops: int, expected: ev.Fault | None) -> None:
     assert fault(receive(content, server)) is expected
 
 
+@pytest.mark.parametrize("name", [b"Received :", b"received\t :"])
+def test_blanks_before_the_colon_hide_no_hop(name: bytes) -> None:
+    server = core(content=replace(CONTENT, hops=25, local_hops=0))
+    content = (name + b" from a by b.example\r\n") * 26 + b"\r\nbody\r\n.\r\n"
+    assert fault(receive(content, server)) is ev.Fault.TOO_MANY_HOPS
+
+
 @pytest.mark.parametrize(("hops", "expected"), [(8, None), (9, ev.Fault.LOCAL_LOOP)])
 def test_hops_of_this_server(hops: int, expected: ev.Fault | None) -> None:
     content = b"Received: from a\r\n\tby EX01.contoso.example with ESMTP\r\n" * hops + b"\r\nbody\r\n.\r\n"
