@@ -18,10 +18,13 @@ import smtplib
 import ssl
 import sys
 from collections.abc import Callable
+from email import message_from_bytes
 from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path
 
 HOST = "localhost"
+CRLF = b"\r\n"
 
 
 def send(args: argparse.Namespace, tls: ssl.SSLContext) -> None:
@@ -42,23 +45,28 @@ def imap(args: argparse.Namespace, tls: ssl.SSLContext) -> None:
         client.login(args.user, args.password)
         _, (count, *_) = client.select("INBOX", readonly=True)
         print(f"IMAP: {int(count or b'0')} message(s) in INBOX of {args.user}")
-        _, rows = client.fetch("1:*", "(UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+        _, rows = client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         for row in rows:
             if isinstance(row, tuple):
-                print("  ", row[0].decode(), row[1].decode().strip())
+                print(f"  {_subject(row[1])}")
 
 
 def pop(args: argparse.Namespace, tls: ssl.SSLContext) -> None:
-    """Count and retrieve with POP3 over implicit TLS; nothing is deleted."""
+    """Count and retrieve with POP3 over implicit TLS, and show the subject; nothing is deleted."""
     client = poplib.POP3_SSL(HOST, args.pop_port, context=tls)
     client.user(args.user)
     client.pass_(args.password)
     count, octets = client.stat()
     print(f"POP3: {count} message(s), {octets} octets in the maildrop of {args.user}")
-    for line in client.retr(1)[1] if count else []:
-        if line.lower().startswith((b"subject:", b"from:")):
-            print("  ", line.decode())
+    if count:
+        _, lines, _ = client.retr(1)
+        print(f"  {_subject(CRLF.join(lines))}")
     client.quit()
+
+
+def _subject(header: bytes) -> str:
+    """The subject as people read it, its encoded words decoded."""
+    return str(message_from_bytes(header, policy=default)["Subject"] or "(no subject)")
 
 
 def hold(args: argparse.Namespace, tls: ssl.SSLContext) -> None:

@@ -22,7 +22,14 @@ say() { printf '\n# %s\n' "$*"; }
 run() {
   expected=$1
   shift
-  printf '$ %s\n' "$*"
+  printf '$'
+  for word in "$@"; do
+    case $word in
+      *[!A-Za-z0-9_./:=@%+,-]* | '') printf " '%s'" "$word" ;;
+      *) printf ' %s' "$word" ;;
+    esac
+  done
+  printf '\n'
   status=0
   "$@" || status=$?
   if [ "$status" -ne "$expected" ]; then

@@ -13,16 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from reconciler.age import AgeError, NoIdentityError, decrypt
+from schemas.v1.secret_reference import MAX_SECRET_OCTETS
+
 
 class SecretError(Exception):
     """A secret could not be read; the text says which reference and why, never the value."""
 
 
+class LockedSecretError(SecretError):
+    """The secret is there and encrypted, and nobody here has an identity that opens it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """`{file: path}` (absolute here; relative to the declaring file in YAML) or `{env: NAME}`."""
+    """`{file: path}`, `{encrypted: path}` (absolute here; relative to the declaring file in YAML) or `{env: NAME}`."""
 
-    source: Literal["file", "env"]
+    source: Literal["file", "env", "encrypted"]
     location: str
 
     def __str__(self) -> str:
@@ -50,10 +57,16 @@ class SecretValue:
 
 
 def resolve(ref: SecretRef) -> SecretValue:
-    """Read the secret; one trailing line end of a file is not part of it. Raises SecretError."""
-    text = _from_environment(ref.location) if ref.source == "env" else _from_file(Path(ref.location))
+    """Read the secret; one trailing line end of a file is not part of it. Raises SecretError; LockedSecretError when
+    it takes an identity that is not here."""
+    text = _READ[ref.source](ref.location)
     if not text:
         raise SecretError(f"the secret in {ref} is empty; write the password there")
+    if (size := len(text.encode("utf-8", "surrogateescape"))) > MAX_SECRET_OCTETS:
+        raise SecretError(
+            f"the secret in {ref} is {size} octets long; a password has at most {MAX_SECRET_OCTETS}, "
+            "choose a shorter one"
+        )
     return SecretValue(text)
 
 
@@ -63,11 +76,31 @@ def _from_environment(name: str) -> str:
     return text
 
 
-def _from_file(path: Path) -> str:
+def _from_file(location: str) -> str:
+    path = Path(location)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SecretError(
             f"secret file {path} cannot be read ({error}); create it with the password as text"
         ) from error
+    return without_line_end(text)
+
+
+def _from_encrypted(location: str) -> str:
+    try:
+        return without_line_end(decrypt(Path(location).read_bytes()))
+    except NoIdentityError as error:
+        raise LockedSecretError(f"encrypted secret {location} {error}") from error
+    except AgeError as error:
+        raise SecretError(f"encrypted secret {location} cannot be read: {error}") from error
+    except OSError as error:
+        raise SecretError(f"encrypted secret {location} cannot be read: {error.strerror}") from error
+
+
+def without_line_end(text: str) -> str:
+    """The text without one line end, which editors and shells add."""
     return text.removesuffix("\n").removesuffix("\r")
+
+
+_READ = {"env": _from_environment, "file": _from_file, "encrypted": _from_encrypted}

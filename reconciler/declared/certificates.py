@@ -8,14 +8,15 @@ key is parsed to compare its public half and forgotten. Called by `load`.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.declared.files import absolute, as_declared
+from reconciler.declared.files import absolute, as_declared, read_bytes
+from reconciler.declared.source import Source
 from reconciler.declared.syntax import error
 from reconciler.model import Diagnostic, Key, Resource, Severity
 from schemas.v1.certificate import Certificate
@@ -35,43 +36,52 @@ class _BadFileError(Exception):
         self.hint = hint
 
 
-def resolve_certificates(resources: Mapping[Key, Resource]) -> tuple[dict[Key, Resource], list[Diagnostic]]:
-    """The resources that name certificate files, with absolute paths and thumbprints; and what is wrong with them."""
+def resolve_certificates(
+    resources: Mapping[Key, Resource], source: Source
+) -> tuple[dict[Key, Resource], list[Diagnostic]]:
+    """The resources that name certificate files, with absolute paths and thumbprints; and what is wrong with them.
+
+    From a source that holds no secrets, certificates count as far as they are there, and keys are not looked for."""
     resolved: dict[Key, Resource] = {}
     problems: list[Diagnostic] = []
     for key, resource in resources.items():
         if isinstance(resource.spec, Certificate) and resource.spec.certificate_file is not None:
-            spec, found = _resolve(resource, resource.spec)
+            spec, found = _resolve(resource, resource.spec, source)
             resolved[key] = replace(resource, spec=spec)
             problems.extend(found)
     return resolved, problems
 
 
-def _resolve(resource: Resource, spec: Certificate) -> tuple[Certificate, list[Diagnostic]]:
-    declaring = resource.position().file
-    certificate_file = absolute(str(spec.certificate_file), declaring)
-    key_file = absolute(str(spec.private_key_file), declaring)
-    problems = list(_problems(resource, certificate_file, key_file))
+def _resolve(resource: Resource, spec: Certificate, source: Source) -> tuple[Certificate, list[Diagnostic]]:
+    certificate_file = absolute(str(spec.certificate_file), resource.position(_CERTIFICATE).file)
+    key_file = absolute(str(spec.private_key_file), resource.position(_KEY).file)
     update: dict[str, object] = {"certificate_file": certificate_file, "private_key_file": key_file}
+    if not (source.holds_secrets or source.exists(Path(certificate_file))):
+        return spec.model_copy(update=update), []
+    problems = list(_problems(resource, certificate_file, key_file, source))
     if not problems or all(problem.severity is Severity.WARNING for problem in problems):
-        update["thumbprint"] = thumbprint = _certificate(certificate_file).fingerprint(_sha256()).hex()
+        update["thumbprint"] = thumbprint = (
+            _certificate(certificate_file, source).fingerprint(_sha256()).hex()
+        )
         problems.extend(_thumbprint_problems(resource, spec, thumbprint))
     return spec.model_copy(update=update), problems
 
 
-def _problems(resource: Resource, certificate_file: str, key_file: str) -> Iterator[Diagnostic]:
+def _problems(
+    resource: Resource, certificate_file: str, key_file: str, source: Source
+) -> Iterator[Diagnostic]:
     certificate = public_key = None
     try:
-        certificate = _certificate(certificate_file)
+        certificate = _certificate(certificate_file, source)
     except _BadFileError as failure:
         yield _about(resource, _CERTIFICATE, certificate_file, failure)
     try:
-        public_key = _public_half(key_file)
+        public_key = _public_half(key_file) if source.holds_secrets else None
     except _BadFileError as failure:
         yield _about(resource, _KEY, key_file, failure)
-    if certificate is None or public_key is None:
+    if certificate is None:
         return
-    if _spki(certificate.public_key()) != public_key:
+    if public_key is not None and _spki(certificate.public_key()) != public_key:
         mismatch = _BadFileError(
             "is not the key of this certificate", "name the key that the certificate was made for"
         )
@@ -98,7 +108,7 @@ def _thumbprint_problems(resource: Resource, spec: Certificate, found: str) -> I
 
 @lru_cache(maxsize=256)
 def _certificate_of(pem: bytes) -> PemCertificate:
-    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415 - 48 ms that only such files pay
+    from cryptography.x509 import load_pem_x509_certificate
 
     try:
         return load_pem_x509_certificate(pem)
@@ -107,14 +117,35 @@ def _certificate_of(pem: bytes) -> PemCertificate:
         raise _BadFileError("holds no certificate in PEM", hint) from None
 
 
-def _certificate(file: str) -> PemCertificate:
-    return _certificate_of(_read(file))
+def names_in(spec: Certificate, source: Source) -> tuple[str, ...]:
+    """The host names in the certificate that `spec` reads from a file, lower-cased; empty when there is none to read,
+    and for a self-signed one, whose names are declared."""
+    from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName
+    from cryptography.x509.oid import NameOID
+
+    if spec.certificate_file is None or not source.exists(Path(spec.certificate_file)):
+        return ()
+    try:
+        certificate = _certificate(spec.certificate_file, source)
+    except _BadFileError:
+        return ()
+    try:
+        found = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
+        names = found.value.get_values_for_type(DNSName)
+    except ExtensionNotFound:
+        subjects = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        names = [str(subject.value) for subject in subjects]
+    return tuple(name.lower() for name in names)
+
+
+def _certificate(file: str, source: Source) -> PemCertificate:
+    return _certificate_of(_read(file, source.read))
 
 
 def _public_half(file: str) -> bytes:
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    pem = _read(file)
+    pem = _read(file, read_bytes)
     mode = stat.S_IMODE(Path(file).stat().st_mode)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise _BadFileError(
@@ -133,21 +164,21 @@ def _public_half(file: str) -> bytes:
 
 
 def _spki(key: object) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
     return encoded
 
 
 def _sha256() -> SHA256:
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.hashes import SHA256
 
     return SHA256()
 
 
-def _read(file: str) -> bytes:
+def _read(file: str, read: Callable[[Path], bytes]) -> bytes:
     try:
-        return Path(file).read_bytes()
+        return read(Path(file))
     except FileNotFoundError:
         raise _BadFileError(
             "does not exist", "a path is relative to this file; create it or correct the path"

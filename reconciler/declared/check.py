@@ -23,16 +23,18 @@ from reconciler.declared.syntax import error
 from reconciler.model import Diagnostic, Position
 from schemas.v1.base import Model, Spec
 from schemas.v1.codec import parse_spec
-from schemas.v1.document import API_VERSION, Lifecycle, Metadata, ServerSelector, parse_selector
+from schemas.v1.document import API_VERSION, VARIABLES, Lifecycle, Metadata, ServerSelector, parse_selector
 from schemas.v1.facts import fields, find
 from schemas.v1.kinds import KINDS, Kind
+from schemas.v1.variables import Variable, is_variable_name
 
 PartT = TypeVar("PartT", bound=Model)
 _KEYS = ("apiVersion", "kind", "metadata", "spec", "lifecycle")
-_KEY_SET = frozenset(_KEYS)
 _REQUIRED = ("apiVersion", "kind", "metadata", "spec")
 _SERVERS = "servers"
+_POLICIES = "reconciler/policy/"
 _LISTED = 8
+_VARIABLE_NAME = "start with a letter; letters, digits and _ may follow, 64 at most"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,21 @@ class Declaration:
 
 def check(document: Document, file: Path) -> tuple[Declaration | None, tuple[Diagnostic, ...]]:
     """The declaration, or None and every problem."""
-    checker = _Checker(document, file)
+    checker = Checker(document, file)
     return checker.declaration(), tuple(checker.problems)
 
 
-class _Checker:
+def is_policy(document: Document, file: Path) -> bool:
+    """True of what `guardrails` reads: documents of policies, waivers and their tests in a directory named policies."""
+    value = document.value
+    return (
+        isinstance(value, dict)
+        and str(value.get("apiVersion")).startswith(_POLICIES)
+        and "policies" in file.parent.parts
+    )
+
+
+class Checker:
     """Collects the problems of one document; positions are unpacked at the first of them."""
 
     def __init__(self, document: Document, file: Path) -> None:
@@ -65,6 +77,7 @@ class _Checker:
         self.problems: list[Diagnostic] = []
 
     def declaration(self) -> Declaration | None:
+        """The checked declaration; None when there are problems."""
         value = self.document.value
         if not isinstance(value, dict):
             self._no_mapping(value)
@@ -82,49 +95,78 @@ class _Checker:
             return None
         return Declaration(kind, metadata, spec, servers, lifecycle, self.document, self.file)
 
+    def variables(self) -> Mapping[str, Variable]:
+        """The variables of a document of kind Variables, as far as they are good; their values are not looked at."""
+        value = self.document.value
+        if (
+            not isinstance(value, dict)
+            or not self._has_envelope(value, _KEYS[:-1])
+            or self._lacks_parts(value)
+        ):
+            return {}
+        self._part(Metadata, "metadata")
+        found: dict[str, Variable] = {}
+        for name, raw in value["spec"].items():
+            if not is_variable_name(name):
+                message = f'"{name}" is no name of a variable'
+                self.problem("name", message, ("spec", name), hint=_VARIABLE_NAME, at_key=True)
+            elif (variable := self._model(Variable, raw, ("spec", name), subject=(name,))) is not None:
+                found[name] = variable
+        return found
+
     def _no_mapping(self, value: object) -> None:
         hint = "a document starts with apiVersion, kind, metadata and spec"
-        self._problem("not-a-mapping", f"expected a mapping, got {show(value)}", (), hint=hint)
+        self.problem("not-a-mapping", f"expected a mapping, got {show(value)}", (), hint=hint)
 
     def _kind(self, value: dict[str, Any]) -> Kind | None:
         """The kind, when the envelope is good enough to go on."""
         if "apiVersion" not in value and "kind" not in value:
             hint = "move the file elsewhere, or start its name with a dot"
-            self._problem(
+            self.problem(
                 "not-a-declaration",
                 "this declares nothing: it has neither apiVersion nor kind",
                 (),
                 hint=hint,
             )
             return None
-        for key in value.keys() - _KEY_SET:
-            self._unknown(str(key), (key,), _KEYS)
-        for key in _REQUIRED:
-            if key not in value:
-                self._problem("missing", f"{key} is missing", (), hint=f"add {key}")
-        if value.get("apiVersion", API_VERSION) != API_VERSION:
-            self._unknown_word("apiVersion", value["apiVersion"], [API_VERSION])
+        self._has_envelope(value, _KEYS)
         kind = value.get("kind")
         if "kind" in value and not (isinstance(kind, str) and kind in KINDS):
-            self._unknown_word("kind", kind, KINDS)
+            self._unknown_word("kind", kind, [*KINDS, VARIABLES])
         return (
             KINDS[kind] if isinstance(kind, str) and kind in KINDS and not self._lacks_parts(value) else None
         )
+
+    def _has_envelope(self, value: dict[str, Any], known: tuple[str, ...]) -> bool:
+        """True when the keys around kind are there, no others, and the version is ours."""
+        before = len(self.problems)
+        for key in value.keys() - set(known):
+            self._unknown(str(key), (key,), known, hint=_misplaced(str(key), value.get("kind")))
+        for key in _REQUIRED:
+            if key not in value:
+                hint = f"add {key}: {API_VERSION}" if key == "apiVersion" else f"add {key}"
+                self.problem("missing", f"{key} is missing", (), hint=hint)
+        if value.get("apiVersion", API_VERSION) != API_VERSION:
+            self._unknown_word("apiVersion", value["apiVersion"], [API_VERSION])
+        return len(self.problems) == before
 
     def _lacks_parts(self, value: dict[str, Any]) -> bool:
         for key in ("metadata", "spec"):
             if key in value and not isinstance(value[key], dict):
                 message = f"{key}: expected a mapping, got {show(value[key])}"
-                self._problem("type", message, (key,), hint="write key: value pairs, indented")
+                self.problem("type", message, (key,), hint="write key: value pairs, indented")
         return not all(isinstance(value.get(key), dict) for key in ("metadata", "spec"))
 
     def _part(self, model: type[PartT], key: str) -> PartT | None:
+        return self._model(model, self._value(key), (key,), subject=(key,))
+
+    def _model(self, model: type[PartT], value: object, prefix: Trail, *, subject: Trail) -> PartT | None:
         try:
-            return model.model_validate(self._value(key), by_alias=True, by_name=False)
+            return model.model_validate(value, by_alias=True, by_name=False)
         except ValidationError as failure:
             names = {"": [model.yaml_name(attribute) for attribute in model.model_fields]}
             for line in failure.errors(include_url=False):
-                self._report(line, (key,), subject=(key,), names=names)
+                self._report(line, prefix, subject=subject, names=names)
             return None
 
     def _servers(self, kind: Kind) -> ServerSelector | None:
@@ -133,7 +175,7 @@ class _Checker:
             return None
         if _SERVERS not in spec:
             hint = "write servers: [name], or servers: {matchLabels: {label: value}}"
-            self._problem("missing", f"{_SERVERS} is missing", ("spec",), hint=hint, at_key=True)
+            self.problem("missing", f"{_SERVERS} is missing", ("spec",), hint=hint, at_key=True)
             return None
         try:
             return parse_selector(spec[_SERVERS])
@@ -159,7 +201,7 @@ class _Checker:
             self._say(secret_in_clear(line["input"]), ("spec", *line["loc"]), subject=facts.path)
         elif line["loc"] == (_SERVERS,):
             hint = "it belongs to the whole estate; remove the line"
-            self._problem(
+            self.problem(
                 "unknown-key",
                 f"{kind.name} does not select servers",
                 ("spec", _SERVERS),
@@ -181,7 +223,9 @@ class _Checker:
         """One error line of a model. `names`: the known keys of each group by its path, for did-you-mean."""
         loc = line["loc"]
         if line["type"] == "extra_forbidden":
-            self._unknown(str(loc[-1]), (*prefix, *loc), names.get(_path(loc[:-1]), ()), of=of)
+            key, known = str(loc[-1]), names.get(_path(loc[:-1]), ())
+            nested = _nested(key, loc[:-1], of)
+            self._unknown(key, (*prefix, *loc), known, of=of, hint=nested)
             return
         found = sentence(line["type"], line.get("ctx", {}), message=line["msg"], value=line["input"])
         self._say(found, (*prefix, *loc), subject=path_text((*subject, *loc)))
@@ -189,7 +233,7 @@ class _Checker:
     def _say(self, found: Sentence, trail: Trail, *, subject: str) -> None:
         joint = " " if found.code == "missing" else ": "
         hint = f"add {subject}" if found.code == "missing" else found.hint
-        self._problem(found.code, f"{subject}{joint}{found.message}", trail, hint=hint)
+        self.problem(found.code, f"{subject}{joint}{found.message}", trail, hint=hint)
 
     def _knows_ignored(self, kind: Kind, lifecycle: Lifecycle) -> bool:
         known = fields(kind.name)
@@ -197,14 +241,21 @@ class _Checker:
             if ignored.path not in known:
                 hint = did_you_mean(ignored.path, known)
                 message = f'unknown field "{ignored.path}" of {kind.name}'
-                self._problem("unknown-key", message, ("lifecycle", "ignore", number, "path"), hint=hint)
+                self.problem("unknown-key", message, ("lifecycle", "ignore", number, "path"), hint=hint)
         return not self.problems
 
-    def _unknown(self, key: str, trail: Trail, known: Collection[str], *, of: str | None = None) -> None:
-        hint = did_you_mean(key, known) or (
-            f"known here: {', '.join(known)}" if 0 < len(known) <= _LISTED else None
-        )
-        self._problem(
+    def _unknown(
+        self,
+        key: str,
+        trail: Trail,
+        known: Collection[str],
+        *,
+        of: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        listed = f"known here: {', '.join(known)}" if 0 < len(known) <= _LISTED else None
+        hint = hint or did_you_mean(key, known) or listed
+        self.problem(
             "unknown-key",
             f'unknown field "{key}" of {of}' if of else f'unknown key "{key}"',
             trail,
@@ -217,27 +268,41 @@ class _Checker:
         message = (
             f"{key}: expected {'one of ' if len(known) > 1 else ''}{', '.join(known)}, got {show(value)}"
         )
-        self._problem(f"unknown-{'kind' if key == 'kind' else 'version'}", message, (key,), hint=hint)
+        self.problem(f"unknown-{'kind' if key == 'kind' else 'version'}", message, (key,), hint=hint)
 
     def _value(self, key: str) -> Any:
         return self.document.value[key] if isinstance(self.document.value, dict) else None
 
-    def _problem(
+    def problem(
         self, code: str, message: str, trail: Trail, *, hint: str | None = None, at_key: bool = False
     ) -> None:
-        self.problems.append(error(code, message, self._position(trail, at_key=at_key), hint))
+        """Note a problem at the value that the trail leads to, or at its key."""
+        self.problems.append(error(code, message, self.position(trail, at_key=at_key), hint))
 
-    def _position(self, trail: Trail, *, at_key: bool) -> Position:
+    def position(self, trail: Trail, *, at_key: bool = False) -> Position:
         """Where the trail leads; the key of what is nearest around it when it leads nowhere."""
         while trail not in self._marks:
             trail, at_key = trail[:-1], True
         mark = self._marks[trail]
-        line, column = mark.key if at_key else mark.value
-        return Position(self.file, line + 1, column + 1)
+        return self.document.position(mark, self.file, at_key=at_key)
 
     @cached_property
     def _marks(self) -> Mapping[Trail, Mark]:
         return index(self.document)
+
+
+def _misplaced(key: str, kind: object) -> str | None:
+    """What to do with a key beside spec that is one of the kind's spec."""
+    is_of_spec = isinstance(kind, str) and kind in KINDS and key in _names(KINDS[kind])[""]
+    return "it belongs under spec; indent it there" if is_of_spec else None
+
+
+def _nested(key: str, around: tuple[Step, ...], kind: str | None) -> str | None:
+    """How to write a key with dots whose parts are fields in one another."""
+    if kind is None or "." not in key or not any(path == _path((*around, key)) for path in fields(kind)):
+        return None
+    *groups, last = key.split(".")
+    return f"nest it: {': {'.join(groups)}: {{{last}: …{'}' * len(groups)}"
 
 
 def _path(loc: tuple[Step, ...]) -> str:

@@ -1,8 +1,9 @@
-"""What only all resources together show: two that want one port, one address, one domain.
+"""What only all resources together show: two that want one port, one address, one logon name, one domain.
 
 All declared servers run on one machine, so their services share its ports. A service that does not start by itself does
 not listen and clashes with nobody. Receive connectors of one service may share an address as long as their
-remoteIPRanges differ, as in Exchange. Called by `load`.
+remoteIPRanges differ, as in Exchange. A mailbox is opened by its name, its alias, its user principal name and each of
+its addresses, in any case, so each of these opens one mailbox only. Called by `load`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class _Claim:
 def clashes(resources: Resources) -> Iterator[Diagnostic]:
     """Every clash, placed at the later claim, with the position of the earlier one in its text."""
     yield from _port_clashes(resources)
-    yield from _address_clashes(resources)
+    yield from _logon_name_clashes(resources)
     yield from _domain_clashes(resources)
 
 
@@ -166,7 +167,12 @@ def _means(raw: object, binding: Binding) -> bool:
         return False
 
 
-# Addresses and domains
+# Addresses, logon names and domains
+
+_ONE_ONLY = "it can belong to one resource only; remove one of the two"
+_CLASH_HINTS = {
+    "duplicate-logon-name": "a logon name opens one mailbox only, in any case; change one of the two",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,21 +183,26 @@ class _Owned:
     path: str
 
 
-def _address_clashes(resources: Resources) -> Iterator[Diagnostic]:
+def _logon_name_clashes(resources: Resources) -> Iterator[Diagnostic]:
     owners: dict[str, _Owned] = {}
     for resource in resources.values():
         if isinstance(resource.spec, Mailbox):
-            for path, address in _addresses(resource.spec):
-                yield from _claim("duplicate-address", address, _Owned(resource, path), owners)
+            for path, name in _logon_names(resource.key.name, resource.spec):
+                code = "duplicate-address" if "@" in name else "duplicate-logon-name"
+                yield from _claim(code, name, _Owned(resource, path), owners)
 
 
-def _addresses(mailbox: Mailbox) -> Iterator[tuple[str, str]]:
-    yield "primarySmtpAddress", mailbox.primary_smtp_address.lower()
+def _logon_names(name: str, mailbox: Mailbox) -> Iterator[tuple[str, str]]:
+    """Every name that the mailbox answers to, folded as a logon folds it, and the field that says so."""
+    yield "metadata.name", name.casefold()
+    if mailbox.alias is not None:
+        yield "alias", mailbox.alias.casefold()
+    yield "primarySmtpAddress", mailbox.primary_smtp_address.casefold()
     if mailbox.user_principal_name is not None:
-        yield "userPrincipalName", mailbox.user_principal_name.lower()
+        yield "userPrincipalName", mailbox.user_principal_name.casefold()
     for address in mailbox.email_addresses:
         if ":" not in address:
-            yield "emailAddresses", address.lower()
+            yield "emailAddresses", address.casefold()
 
 
 def _domain_clashes(resources: Resources) -> Iterator[Diagnostic]:
@@ -207,14 +218,13 @@ def _claim(code: str, what: str, claim: _Owned, owners: dict[str, _Owned]) -> It
     if owner.resource is not claim.resource:
         place = _owned_position(owner, what)
         message = f"{claim.path}: {what} belongs to {owner.resource.key} already, at {place}"
-        hint = "it can belong to one resource only; remove one of the two"
-        yield error(code, message, _owned_position(claim, what), hint)
+        yield error(code, message, _owned_position(claim, what), _CLASH_HINTS.get(code, _ONE_ONLY))
 
 
 def _owned_position(owned: _Owned, what: str) -> Position:
     positions = owned.resource.positions
     found = (
-        positions.item(owned.path, lambda raw: str(raw).lower() == what)
+        positions.item(owned.path, lambda raw: str(raw).casefold() == what)
         if isinstance(positions, Positions)
         else None
     )

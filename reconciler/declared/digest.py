@@ -7,9 +7,11 @@ canonical text, so that no dump of ten thousand whole specs is needed.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -18,20 +20,35 @@ from schemas.v1.base import Spec
 from schemas.v1.secret_reference import SecretReference
 
 _UNSET = object()
+#: Attributes of a spec that hold absolute paths of the estate's own files.
+_FILES = ("certificate_file", "private_key_file")
 
 
-def configuration_digest(resources: Mapping[Key, Resource], meanings: Mapping[Key, str]) -> str:
-    """Hex SHA-256 over all resources, their secret references and what they ignore; the order of files is no part.
+def configuration_digest(
+    resources: Mapping[Key, Resource], meanings: Mapping[Key, str], *, root: Path
+) -> str:
+    """Hex SHA-256 over all resources, their secret references and what they ignore; the order of files is no part, and
+    neither is where the directory `root` lies: paths below it count from there.
 
     `meanings` are the digests of those specs that are known already."""
-    total = sha256()
+    total, here = sha256(), f"{root.absolute()}{os.sep}"
     for key in sorted(resources):
         resource = resources[key]
-        spec = meanings.get(key) or meaning(declared_values(resource.spec))
-        secrets = sorted((path, str(reference)) for path, reference in resource.secrets.items())
+        spec = meanings.get(key) or meaning(_portable(declared_values(resource.spec), here))
+        secrets = sorted(
+            (path, reference.source, reference.location.removeprefix(here))
+            for path, reference in resource.secrets.items()
+        )
         ignored = sorted(ignore.path for ignore in resource.ignore)
-        total.update(repr((key.kind, key.name, spec, secrets, ignored)).encode())
+        treated = (ignored, resource.lifecycle.protect, resource.lifecycle.renamed_from)
+        total.update(repr((key.kind, key.name, spec, secrets, treated)).encode())
     return total.hexdigest()
+
+
+def _portable(values: dict[str, object], here: str) -> dict[str, object]:
+    """With the certificate files that lie below the directory named from there."""
+    files = {name: values[name] for name in _FILES if name in values}
+    return values | {name: str(file).removeprefix(here) for name, file in files.items()}
 
 
 def meaning(values: Mapping[str, object]) -> str:
@@ -42,11 +59,11 @@ def meaning(values: Mapping[str, object]) -> str:
 
 def declared_values(spec: Spec) -> dict[str, object]:
     """The attributes whose values differ from the kind's defaults."""
-    defaults = _defaults(type(spec))
-    return {
+    defaults, values = _defaults(type(spec)), vars(spec)
+    return {  # what nobody set is a default
         name: value
-        for name, value in vars(spec).items()
-        if value is not (default := defaults.get(name, _UNSET)) and value != default
+        for name in spec.model_fields_set
+        if (value := values[name]) is not (default := defaults.get(name, _UNSET)) and value != default
     }
 
 

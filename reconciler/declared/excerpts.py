@@ -18,7 +18,7 @@ from schemas.v1.kinds import KINDS
 
 MASK = "***"
 _PAIR = re.compile(r"(?P<key>[\w-]+)[\"']?[ \t]*:[ \t]+(?=(?P<value>[^\s#][^\r\n]*))")
-_PLACE = r"\{\s*(?:file|env)\s*:\s*[^,{}]+\}"
+_PLACE = r"\{\s*(?:file|env|encrypted)\s*:\s*[^,{}]+\}"
 _REFERENCE = re.compile(rf"(?:\{{\s*secretRef\s*:\s*{_PLACE}\s*\}}|{_PLACE})")
 _SOUNDS_SECRET = re.compile(r"pass|pwd|secret|token|credential", re.IGNORECASE)
 

@@ -6,8 +6,9 @@ is what lies below a directory named so. Links are followed to files, never to d
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,24 +46,30 @@ def _walk(root: str) -> Iterator[str]:
                     yield below + entry.name
 
 
-def read_file(path: Path) -> SourceFile | Diagnostic:
-    """The file's bytes, or what stands in the way."""
+def read_bytes(path: Path) -> bytes:
+    """The file's content. Raises OSError, also for a file beyond MAX_FILE_SIZE."""
+    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
+        if os.fstat(stream.fileno()).st_size > MAX_FILE_SIZE:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return stream.read()
+
+
+def read_file(path: Path, read: Callable[[Path], bytes] = read_bytes) -> SourceFile | Diagnostic:
+    """The file as `read` gives it, or what stands in the way."""
     try:
-        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - ten thousand times: half the cost
-            size = os.fstat(stream.fileno()).st_size
-            content = stream.read() if size <= MAX_FILE_SIZE else b""
+        content = read(path)
     except OSError as failure:
+        if failure.errno == errno.EFBIG:
+            return _too_large(path)
         reason = failure.strerror or str(failure)
         return error("unreadable-file", f"the file cannot be read: {reason}", Position(path, 1, 1))
-    if size > MAX_FILE_SIZE:
-        limit = MAX_FILE_SIZE // 1024**2
-        return error(
-            "file-too-large",
-            f"the file is larger than {limit} MiB",
-            Position(path, 1, 1),
-            "split it; files of one directory are one set",
-        )
-    return SourceFile(path, content)
+    return SourceFile(path, content) if len(content) <= MAX_FILE_SIZE else _too_large(path)
+
+
+def _too_large(path: Path) -> Diagnostic:
+    message = f"the file is larger than {MAX_FILE_SIZE // 1024**2} MiB"
+    hint = "split it; files of one directory are one set"
+    return error("file-too-large", message, Position(path, 1, 1), hint)
 
 
 def directory_error(directory: Path) -> Diagnostic | None:

@@ -1,6 +1,6 @@
 """A directory of YAML → Desired, or everything that is wrong with it.
 
-    find files → read (cache, or libyaml) → check each document → resolve all together → Desired
+    find files → read (cache, or libyaml) → overlay → put in variables → check each document → resolve → Desired
 
 Every problem of a run is collected; a file that cannot be read does not stop the others. Nothing is written but the
 parse cache, no secret is read, and nothing is asked of a target. Every verb starts here.
@@ -11,22 +11,30 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.declared.cache import ParseCache, content_hash
+from reconciler.declared.cache import Cache, ParseCache, content_hash
 from reconciler.declared.certificates import resolve_certificates
-from reconciler.declared.check import Declaration, check
+from reconciler.declared.check import Declaration, check, is_policy
 from reconciler.declared.clashes import clashes
 from reconciler.declared.digest import configuration_digest
 from reconciler.declared.excerpts import masked
-from reconciler.declared.files import SourceFile, directory_error, empty_error, find, read_file
+from reconciler.declared.files import empty_error, read_file
+from reconciler.declared.frozen import thaw
+from reconciler.declared.item import Item, Record
+from reconciler.declared.layout import Layout, layout, locate
+from reconciler.declared.older import advice, renew, version_of
+from reconciler.declared.overlays import combine, missing_base
 from reconciler.declared.positions import Document
 from reconciler.declared.reader import read
 from reconciler.declared.resolve import Resolver, known_names
 from reconciler.declared.secrets import missing_files
 from reconciler.declared.sentences import SECRET_CODES
+from reconciler.declared.source import DirectorySource, Source
+from reconciler.declared.variables import MARK, Variables, declare, noted, substitute
 from reconciler.model import Desired, Diagnostic, Severity
+from schemas.v1.document import VARIABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,69 +47,171 @@ class Loaded:
     sources: Mapping[Path, str]
 
 
-def load(directory: Path, *, cache: Path | None = None) -> Loaded:
-    """Read, check and resolve every YAML file below `directory`. `cache`: where parsed files are kept between runs.
+def load(
+    source: Source | Path,
+    *,
+    cache: Path | Cache | None = None,
+    environment: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Read, check and resolve the YAML files of a source; a path is a directory, or one of its overlays.
 
-    Diagnostics are sorted by file, line and column; none is raised.
+    `cache`: the directory where parsed files are kept between runs, or the cache itself. `environment`: which overlay
+    counts. `variables`: values as text, by name. Diagnostics are sorted by file, line and column; none is raised.
     """
-    if (problem := directory_error(directory)) is not None:
+    if isinstance(source, Path):
+        root, environment = locate(source, environment)
+        source = DirectorySource(root)
+    if (problem := source.problem()) is not None:
         return Loaded(None, (problem,), {})
+    chosen = layout(source, environment)
+    if isinstance(chosen, Diagnostic):
+        return Loaded(None, (chosen,), {})
     with _paused_collector():
-        return _load(directory, ParseCache(cache, directory))
+        if cache is None or isinstance(cache, Path):
+            cache = ParseCache(cache, source.root / (environment or ""))
+        return _Loading(source, cache).run(chosen, variables or {})
 
 
-def _load(directory: Path, cache: ParseCache) -> Loaded:
-    found = _Found()
-    for name in find(directory):
-        source = read_file(directory / name)
-        if isinstance(source, Diagnostic):
-            found.unread.append(source)
-        else:
-            _take(source, cache, found)
-    cache.save()
-    if not (found.declarations or found.problems or found.unread):
-        return Loaded(None, (empty_error(directory),), {})
-    desired, clashing = _resolve(found)
-    problems = [*found.problems, *found.unread, *clashing]
-    has_errors = any(problem.severity is Severity.ERROR for problem in problems)
-    return Loaded(None if has_errors else desired, _sorted(problems), _sources(problems))
+class _Loading:
+    """One run: what the files hold, stage by stage. `broken` are documents with problems, `unread` what could not be
+    read as documents."""
+
+    def __init__(self, source: Source, cache: Cache) -> None:
+        self.source = source
+        self.cache = cache
+        self.digest = ""  # of the variables
+        self.base: list[Item] = []
+        self.records: list[Record] = []
+        self.declarations: list[Declaration] = []
+        self.broken: list[Document] = []
+        self.problems: list[Diagnostic] = []
+        self.unread: list[Diagnostic] = []
+
+    def run(self, chosen: Layout, given: Mapping[str, str]) -> Loaded:
+        self.problems.extend(chosen.problems)
+        base = self._read(chosen.files, is_partial=chosen.patches is not None)
+        patches = self._read(chosen.patches or (), is_partial=True)
+        items = base if chosen.patches is None else self._overlaid(base, patches)
+        variables = self._variables([item for item in items if _is_variables(item)], given)
+        self.base = base
+        for item in items:
+            if not _is_variables(item):
+                self._declare(item, variables)
+        if not self.unread:
+            self.problems.extend(variables.unused())
+        self._keep()
+        return self._loaded()
+
+    def _loaded(self) -> Loaded:
+        if not (self.declarations or self.problems or self.unread):
+            return Loaded(None, (empty_error(self.source.root),), {})
+        desired, clashing = self._resolved()
+        documents = [(found.document, found.file) for found in self.declarations if found.document.notes]
+        problems = [*noted([*self.problems, *clashing], documents), *self.unread]
+        has_errors = any(problem.severity is Severity.ERROR for problem in problems)
+        return Loaded(None if has_errors else desired, _sorted(problems), _sources(problems, self.source))
+
+    def _read(self, files: Iterable[Path], *, is_partial: bool) -> list[Item]:
+        """The documents of the files, from the cache or by reading them."""
+        items: list[Item] = []
+        for path in files:
+            file = read_file(path, self.source.read)
+            if isinstance(file, Diagnostic):
+                self.unread.append(file)
+                continue
+            record = Record(path, content_hash(file.content), MARK.encode() in file.content)
+            if not self.cache.fill(record):
+                self._parse(record, file.content, is_partial=is_partial)
+            self.records.append(record)
+            items.extend(record.items)
+        return items
+
+    def _parse(self, record: Record, content: bytes, *, is_partial: bool) -> None:
+        documents, unread = read(content, record.path)
+        record.items = [
+            Item(document, (record,)) for document in documents if not is_policy(document, record.path)
+        ]
+        record.is_clean = not unread
+        self.unread.extend(unread)
+        self._renew(record, is_partial=is_partial)
+
+    def _renew(self, record: Record, *, is_partial: bool) -> None:
+        """Bring documents of an older version into the newest form; a file that holds some is never kept."""
+        old = [(item, version) for item in record.items if (version := version_of(item.document))]
+        for item, _ in old:
+            document, problems = renew(item.document, record.path, is_partial=is_partial)
+            self.problems.extend(problems)
+            if document is None:
+                self.broken.append(item.document)
+                record.items.remove(item)
+            else:
+                item.document = document
+        if old:
+            record.is_clean = False
+            self.problems.append(advice(record.path, old[0][1], len(old)))
+
+    def _overlaid(self, base: list[Item], patches: list[Item]) -> list[Item]:
+        combined = combine(base, patches)
+        self.problems.extend(combined.problems)
+        return combined.items
+
+    def _variables(self, items: list[Item], given: Mapping[str, str]) -> Variables:
+        variables, problems = declare(items, given)
+        self.problems.extend(problems)
+        variables.is_complete = variables.is_complete and not self.unread
+        self.digest = variables.digest
+        return variables
+
+    def _declare(self, item: Item, variables: Variables) -> None:
+        """Add what one document declares: as a former run left it, or by checking it."""
+        document = item.document
+        if item.has_references:
+            document, problems, is_whole = substitute(item, variables)
+            if not is_whole:
+                return self._refuse(item, document, problems)
+            if item.bound != self.digest:
+                item.frozen = item.declaration = None
+        if item.declaration is None and item.frozen is not None:
+            item.declaration = thaw(item.frozen, document, item.file)
+        if item.declaration is None:
+            item.declaration, problems = check(document, item.file)
+        if item.declaration is not None:
+            return self.declarations.append(item.declaration)
+        added = (missing_base(item, self.base),) if item.is_added else ()
+        return self._refuse(item, document, (*added, *noted(problems, [(document, item.file)])))
+
+    def _refuse(self, item: Item, document: Document, problems: Iterable[Diagnostic]) -> None:
+        item.complain()
+        self.broken.append(document)
+        self.problems.extend(problems)
+
+    def _keep(self) -> None:
+        for record in self.records:
+            if record.is_clean:
+                self.cache.keep(record, self.digest)
+            else:
+                self.cache.drop(record)
+        self.cache.save()
+
+    def _resolved(self) -> tuple[Desired, list[Diagnostic]]:
+        """What the declarations mean together."""
+        resolver = Resolver(self.declarations, known_names(self.broken, is_complete=not self.unread))
+        resolver.run()
+        resources = resolver.resources
+        certificates, unusable = resolve_certificates(resources, self.source)
+        resources.update(certificates)
+        problems = [*resolver.problems, *unusable, *clashes(resources)]
+        if self.source.holds_secrets:
+            problems.extend(missing_files(resources.values()))
+        # What a certificate means is known only now that its file has been read.
+        meanings = {key: found for key, found in resolver.meanings.items() if key not in certificates}
+        digest = configuration_digest(resources, meanings, root=self.source.root)
+        return Desired(resources, digest), problems
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What the files hold. `broken` are documents with problems, `unread` what could not be read as documents."""
-
-    declarations: list[Declaration] = field(default_factory=list)
-    broken: list[Document] = field(default_factory=list)
-    problems: list[Diagnostic] = field(default_factory=list)
-    unread: list[Diagnostic] = field(default_factory=list)
-
-
-def _take(source: SourceFile, cache: ParseCache, found: _Found) -> None:
-    """Add what one file declares, from the cache or by reading and checking it."""
-    key = content_hash(source.content)
-    declarations = cache.get(key, source.path)
-    if declarations is None:
-        documents, unread = read(source.content, source.path)
-        checked = [(document, *check(document, source.path)) for document in documents]
-        declarations = [declaration for _, declaration, _ in checked if declaration is not None]
-        found.unread.extend(unread)
-        found.broken.extend(document for document, declaration, _ in checked if declaration is None)
-        found.problems.extend(problem for _, _, problems in checked for problem in problems)
-        if not unread and len(declarations) == len(documents):
-            cache.put(key, declarations)
-    found.declarations.extend(declarations)
-
-
-def _resolve(found: _Found) -> tuple[Desired, list[Diagnostic]]:
-    """What the declarations mean together."""
-    resolver = Resolver(found.declarations, known_names(found.broken, is_complete=not found.unread))
-    resolver.run()
-    resources = resolver.resources
-    certificates, unusable = resolve_certificates(resources)
-    resources.update(certificates)
-    problems = [*resolver.problems, *unusable, *missing_files(resources.values()), *clashes(resources)]
-    return Desired(resources, configuration_digest(resources, resolver.meanings)), problems
+def _is_variables(item: Item) -> bool:
+    return isinstance(item.document.value, dict) and item.document.value.get("kind") == VARIABLES
 
 
 def _sorted(problems: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -116,26 +226,30 @@ def _place(problem: Diagnostic) -> tuple[str, int, int, str]:
     )
 
 
-def _sources(problems: Iterable[Diagnostic]) -> Mapping[Path, str]:
+def _sources(problems: Iterable[Diagnostic], source: Source) -> Mapping[Path, str]:
     """The text of every file that a problem points into."""
     places = [problem.position for problem in problems if problem.position and problem.position.line]
     secrets = [problem.position for problem in problems if problem.code in SECRET_CODES and problem.position]
     found: dict[Path, str] = {}
     for file in sorted({place.file for place in places}):
-        source = read_file(file)
-        if not isinstance(source, Diagnostic):
-            text = source.content.decode("utf-8-sig", errors="replace")
+        read_again = read_file(file, source.read)
+        if not isinstance(read_again, Diagnostic):
+            text = read_again.content.decode("utf-8-sig", errors="replace")
             found[file] = masked(text, (place for place in secrets if place.file == file))
     return found
 
 
 @contextmanager
 def _paused_collector() -> Iterator[None]:
-    """Nothing here makes garbage cycles; looking for them while thousands of specs arise takes a third of the time."""
+    """Nothing here makes garbage cycles; looking for them while thousands of specs arise takes a third of the time.
+
+    What arose counts as old afterwards, so that the first collection need not walk through all of it either."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
+        gc.unfreeze()
         if was_enabled:
             gc.enable()

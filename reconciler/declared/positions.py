@@ -2,7 +2,8 @@
 
 The reader appends one number (line and column) for every node in the order in which the document is written, and one
 more for every mapping key in front of its value. Walking the value in the same order finds them again, so ten thousand
-documents cost a few megabytes and nobody pays for positions that no message needs.
+documents cost a few megabytes and nobody pays for positions that no message needs. A document that was put together
+from several files names them, and its marks say in which of them each value is written.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from array import array
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,27 +20,45 @@ from reconciler.model import Position
 Step = str | int
 Trail = tuple[Step, ...]
 COLUMN_BITS = 24  # a mark is line << 24 | column, both from 0; no file is longer than 2**24 bytes
+FILE_BITS = 48  # above the line: the number of the file among those of the document
+_COLUMN = (1 << COLUMN_BITS) - 1
+_LINE = (1 << (FILE_BITS - COLUMN_BITS)) - 1
 
 
 class Mark(NamedTuple):
-    """Where a value starts and, in a mapping, where its key does; (line, column) from 0."""
+    """Where a value starts and, in a mapping, where its key does; (line, column) from 0, and the number of the file
+    among those of the document."""
 
     value: tuple[int, int]
     key: tuple[int, int]
+    value_file: int = 0
+    key_file: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML document: its value, and the packed marks of its nodes; as text they are base64 of eight bytes each."""
+    """One YAML document: its value, and the packed marks of its nodes; as text they are base64 of eight bytes each.
+
+    `files` are those that it was put together from, none for one that stands in a single file. `notes` say of a value
+    where it comes from, when that is not where it stands."""
 
     value: object
     marks: Sequence[int] | str
+    files: tuple[Path, ...] = ()
+    notes: Mapping[Trail, str] = field(default_factory=dict)
 
     def marks_text(self) -> str:
         """The marks in the form that a cache keeps."""
         if isinstance(self.marks, str):
             return self.marks
         return b64encode(array("Q", self.marks).tobytes()).decode("ascii")
+
+    def position(self, mark: Mark, file: Path, *, at_key: bool = False) -> Position:
+        """The mark as people count; `file` is that of a document that stands in a single one."""
+        line, column = mark.key if at_key else mark.value
+        if self.files:
+            file = self.files[mark.key_file if at_key else mark.value_file]
+        return Position(file, line + 1, column + 1)
 
 
 def index(document: Document) -> dict[Trail, Mark]:
@@ -48,15 +67,15 @@ def index(document: Document) -> dict[Trail, Mark]:
 
 
 def _walk(document: Document) -> Iterator[tuple[Trail, Mark]]:
-    marks = map(_unpack, _numbers(document.marks))
+    marks = iter(numbers(document.marks))
     here = next(marks)
-    yield (), Mark(here, here)
+    yield (), _mark(here, here)
     stack = [_children((), document.value)]
     while stack:
         for trail, value in stack[-1]:
             key = next(marks) if isinstance(trail[-1], str) else None
             start = next(marks)
-            yield trail, Mark(start, key or start)
+            yield trail, _mark(start, start if key is None else key)
             if isinstance(value, dict | list):
                 stack.append(_children(trail, value))
                 break
@@ -64,12 +83,17 @@ def _walk(document: Document) -> Iterator[tuple[Trail, Mark]]:
             stack.pop()
 
 
-def _numbers(marks: Sequence[int] | str) -> Sequence[int]:
+def numbers(marks: Sequence[int] | str) -> Sequence[int]:
+    """The packed marks as numbers."""
     return array("Q", b64decode(marks)) if isinstance(marks, str) else marks
 
 
-def _unpack(mark: int) -> tuple[int, int]:
-    return mark >> COLUMN_BITS, mark & ((1 << COLUMN_BITS) - 1)
+def _mark(value: int, key: int) -> Mark:
+    return Mark(_line_column(value), _line_column(key), value >> FILE_BITS, key >> FILE_BITS)
+
+
+def _line_column(mark: int) -> tuple[int, int]:
+    return mark >> COLUMN_BITS & _LINE, mark & _COLUMN
 
 
 def _children(trail: Trail, value: object) -> Iterator[tuple[Trail, object]]:
@@ -99,10 +123,10 @@ class Positions(Mapping[str, Position]):
     def _positions(self) -> dict[str, Position]:
         if self._found is None:
             marks = index(self._document)
-            self._found = {"": self._position(marks[()])}
+            self._found = {"": self._document.position(marks[()], self._file)}
             for trail, mark in marks.items():
                 if len(trail) > 1 and trail[0] == "spec":
-                    self._found[path_text(trail[1:])] = self._position(mark)
+                    self._found[path_text(trail[1:])] = self._document.position(mark, self._file)
         return self._found
 
     def item(self, path: str, is_wanted: Callable[[object], bool]) -> Position | None:
@@ -116,10 +140,6 @@ class Positions(Mapping[str, Position]):
         )
         number = next(found, None)
         return None if number is None else self[f"{path}[{number}]"]
-
-    def _position(self, mark: Mark) -> Position:
-        line, column = mark.value
-        return Position(self._file, line + 1, column + 1)
 
     def __getitem__(self, path: str) -> Position:
         return self._positions()[path]

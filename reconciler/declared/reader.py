@@ -167,7 +167,8 @@ class _Builder:
 
     def _require_value_place(self, event: Event) -> None:
         if self._key is None and type(self._open) is dict:
-            self._refuse("yaml-key", "a key must be text", event, "write the key as one word or in quotes")
+            hint = 'write the key as one word or in quotes; an IPv6 address needs quotes too: "[::1]:10993"'
+            self._refuse("yaml-key", "a key must be text", event, hint)
             raise _GiveUpError
 
     def _end(self, _event: Event) -> None:

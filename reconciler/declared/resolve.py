@@ -6,18 +6,19 @@ nothing and a name that nobody declares are errors that name every place involve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 from reconciler.declared.check import Declaration
-from reconciler.declared.positions import Document, Positions
+from reconciler.declared.positions import Document, Positions, index
 from reconciler.declared.secrets import take_secrets
 from reconciler.declared.suggest import did_you_mean
 from reconciler.declared.syntax import error
-from reconciler.model import Diagnostic, Ignore, Key, Position, Resource
+from reconciler.model import Diagnostic, Ignore, Key, Lifecycle, Position, Resource
 from schemas.v1.document import parse_name
 from schemas.v1.facts import fields
 
@@ -52,6 +53,10 @@ def known_names(documents: Iterable[Document], *, is_complete: bool) -> Broken:
     return Broken(frozenset(keys), servers, is_complete)
 
 
+def _start(declaration: Declaration) -> Position:
+    return Positions(declaration.document, declaration.file)[""]
+
+
 def _is_name(name: str) -> bool:
     try:
         return parse_name(name) == name
@@ -69,6 +74,8 @@ class Resolver:
         self.meanings: dict[Key, str] = {}
         self.problems: list[Diagnostic] = []
         servers = (item.metadata for item in self.declarations if item.kind.name == "Server")
+        self._names = {(item.kind.name, item.metadata.name): item for item in self.declarations}
+        self._former: dict[tuple[str, str], Declaration] = {}
         self._servers = {**broken.servers, **{server.name: server.labels for server in servers}}
 
     def run(self) -> None:
@@ -80,16 +87,47 @@ class Resolver:
 
     def _add(self, declaration: Declaration) -> None:
         positions = Positions(declaration.document, declaration.file)
-        spec, secrets = take_secrets(declaration.spec, declaration.file)
+        spec, secrets = take_secrets(declaration.spec, _declaring(declaration, positions))
         ignore = () if declaration.lifecycle is None else declaration.lifecycle.ignore
         ignored = tuple(Ignore(item.path, item.reason) for item in ignore)
+        lifecycle = self._lifecycle(declaration)
         for key in self._live_keys(declaration, positions):
-            resource = Resource(key, spec, secrets, ignored, positions, declaration.metadata.labels)
+            resource = Resource(
+                key, spec, secrets, ignored, positions, declaration.metadata.labels, lifecycle
+            )
             if declaration.meaning is not None:
                 self.meanings[key] = declaration.meaning
             known = self.resources.setdefault(key, resource)
             if known is not resource:
                 self._refuse_second(known, resource)
+
+    def _lifecycle(self, declaration: Declaration) -> Lifecycle:
+        found, name = declaration.lifecycle, declaration.metadata.name
+        if found is None:
+            return Lifecycle()
+        if found.renamed_from is not None:
+            other = self._names.get((declaration.kind.name, found.renamed_from))
+            if found.renamed_from == name:
+                self._refuse_rename(declaration, "its own name is no former one", "remove renamedFrom")
+            elif other is not None:
+                message = (
+                    f"{declaration.kind.name}/{found.renamed_from} is still declared, at {_start(other)}"
+                )
+                self._refuse_rename(declaration, message, "remove that document, or renamedFrom")
+            self._refuse_second_rename(declaration, found.renamed_from)
+        return Lifecycle(protect=found.protect, renamed_from=found.renamed_from)
+
+    def _refuse_second_rename(self, declaration: Declaration, former: str) -> None:
+        first = self._former.setdefault((declaration.kind.name, former), declaration)
+        if first is not declaration:
+            message = f"{declaration.kind.name}/{former} has another new name already, at {_start(first)}"
+            self._refuse_rename(declaration, message, "one resource has one new name")
+
+    def _refuse_rename(self, declaration: Declaration, message: str, hint: str) -> None:
+        trail = ("lifecycle", "renamedFrom")
+        mark = index(declaration.document)[trail]
+        position = declaration.document.position(mark, declaration.file)
+        self.problems.append(error("rename", f"renamedFrom: {message}", position, hint))
 
     def _live_keys(self, declaration: Declaration, positions: Positions) -> Iterator[Key]:
         kind, name = declaration.kind, declaration.metadata.name
@@ -106,8 +144,10 @@ class Resolver:
         for number, name in enumerate(selector.names):
             if name not in self._servers:
                 self._refuse_unknown("Server", name, positions[f"{_SERVERS}[{number}]"], self._servers)
+        if selector.names:
+            return [name for name in dict.fromkeys(selector.names) if name in self._servers]
         selected = [name for name, labels in self._servers.items() if selector.matches(name, labels)]
-        if not selected and not selector.names:
+        if not selected:
             self._refuse_selector(positions[_SERVERS], dict(selector.match_labels))
         return selected
 
@@ -140,6 +180,13 @@ class Resolver:
             if name is not None and Key(kind, name) not in self.resources:
                 known = [key.name for key in self.resources if key.kind == kind]
                 self._refuse_unknown(kind, name, resource.position(path), known)
+
+
+def _declaring(declaration: Declaration, positions: Positions) -> Callable[[str], Path]:
+    """Which file a field stands in: paths in it lead on from there."""
+    if not declaration.document.files:
+        return lambda _: declaration.file
+    return lambda path: (positions.get(path) or positions[""]).file
 
 
 @cache

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from schemas.v1.secret_reference import EXPECTED
+
 SECRET_CODES = frozenset({"secret-in-clear", "secret-reference"})  # what stands there is never shown
 _SHOWN = 60
 
@@ -43,9 +45,7 @@ def secret_in_clear(value: object) -> Sentence:
     )
 
 
-_REFERENCE_HINT = (
-    "write {secretRef: {file: PATH}} or {secretRef: {env: NAME}}; a secret that was committed must be changed"
-)
+_REFERENCE_HINT = f"write {EXPECTED}; a secret that was committed must be changed"
 
 
 def show(value: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` most likely stands for; case alone never matters."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only a run with mistakes pays for it
+    from difflib import get_close_matches
 
     by_lower = {candidate.lower(): candidate for candidate in known}
     matches = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)

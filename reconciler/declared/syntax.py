@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,7 @@ _TAB_HINT = "replace the tab with spaces; YAML refuses tabs in indentation"
 _INDENT_HINT = (
     "keys of one mapping start in the same column; check the indentation of this line and the one above"
 )
+_VARIABLE_HINT = 'inside { } and [ ] a reference needs quotes: "${name}"'
 _SPECIAL_HINT = "put the value in quotes"
 
 _SENTENCES: dict[str, tuple[str, str]] = {
@@ -38,6 +40,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "found unknown escape character": (
         "unknown escape in double quotes",
         "write \\\\ for a backslash, or use single quotes",
+    ),
+    "did not find expected node content": (
+        "no value starts like this",
+        'an IPv6 address needs quotes: "[::1]:10993"; so does every value that starts with a colon, [ or {',
+    ),
+    "did not find expected alphabetic or numeric character": (
+        "a value that starts with * or & needs quotes",
+        'write "*.contoso.example"',
     ),
     "found unexpected end of stream": ("this quote is never closed", "close it with the same quote"),
 }
@@ -106,7 +116,16 @@ def scanner_error(failure: Exception, content: bytes, file: Path) -> Diagnostic:
     message, hint = _SENTENCES.get(
         problem, (f"not valid YAML: {problem}", "check this line and the one above")
     )
+    if _has_bare_reference(content, position.line):
+        hint = _VARIABLE_HINT
     return error("yaml-syntax", message, position, hint)
+
+
+def _has_bare_reference(content: bytes, line: int) -> bool:
+    """True when a `${name}` without quotes ended a flow mapping too early, or started one."""
+    lines = content.decode("utf-8").splitlines()
+    text = lines[line - 1] if line <= len(lines) else ""
+    return re.search(r"[{\[].*[^\"'$]\$\{", text) is not None
 
 
 def _cause(failure: Exception, problem: str) -> LineColumn | None:

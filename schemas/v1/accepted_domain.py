@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from schemas.v1.base import Exchange, FieldImpact, Spec, TakesEffectAtOnce
+from schemas.v1.base import Exchange, FieldImpact, SecurityRelevant, Spec, TakesEffectAtOnce
 from schemas.v1.scalar import Words
 from schemas.v1.types import Flag, WildcardName
 
@@ -25,11 +25,13 @@ class AcceptedDomain(Spec):
 
     domain_name: Annotated[
         WildcardName,
+        SecurityRelevant("decides which recipients mail is taken for"),
         Exchange("DomainName"),
         Field(description='The domain; "*." in front takes its subdomains too.'),
     ]
     domain_type: Annotated[
         DomainType,
+        SecurityRelevant("decides whether mail for others is relayed"),
         Exchange("DomainType"),
         Field(description="Authoritative: an unknown recipient is refused. Relay types: mail is passed on."),
     ] = DomainType.AUTHORITATIVE
@@ -37,7 +39,10 @@ class AcceptedDomain(Spec):
         Flag, Exchange("MakeDefault"), Field(description="The domain that completes addresses without one.")
     ] = False
     match_sub_domains: Annotated[
-        Flag, Exchange("MatchSubDomains"), Field(description="Accept mail for every subdomain too.")
+        Flag,
+        SecurityRelevant("decides which recipients mail is taken for"),
+        Exchange("MatchSubDomains"),
+        Field(description="Accept mail for every subdomain too."),
     ] = False
     address_book_enabled: Annotated[
         Flag | None,

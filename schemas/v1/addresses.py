@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,12 @@ def parse_host_name(value: object) -> str:
     """Return the host name in lower case. Raises ValueError."""
     if not isinstance(value, str) or len(value) > 253:
         raise ValueError
+    return _host_name(value)
+
+
+@lru_cache(maxsize=1024)
+def _host_name(value: str) -> str:
+    """Estates name the same few domains thousands of times."""
     if not value.isascii():
         raise ValueError("write an international name in its xn-- form")
     if _HOST.fullmatch(value) is None:

@@ -112,6 +112,13 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class SecurityRelevant:
+    """A change of the field, or of anything in its group, is what a review shows first. `why` goes on from "it"."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """The field names another resource of this kind."""
 

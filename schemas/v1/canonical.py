@@ -1,4 +1,4 @@
-"""Canonical forms back to specs, several times faster than checking them as if a person had written them.
+"""Canonical forms back to specs, and specs to the digests of their canonical forms, several times faster than `codec`.
 
 For what a program keeps: a live resource as the runtime stored it after checking it. Each value still passes the
 checks of its own field, but equal values pass once a process, and the rules between fields are taken as obeyed.
@@ -8,6 +8,8 @@ resources by the thousand.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import Annotated, Any, NamedTuple, cast
@@ -53,6 +55,59 @@ def _changed(shape: _Shape, dump: Mapping[str, JsonValue]) -> dict[str, Any]:
         if value != default or value.__class__ is not default.__class__:
             changed[attribute] = parse(value)
     return changed
+
+
+def digest_canonical(spec: Spec) -> str:
+    """Return what `codec.digest_spec` returns; fields that have their default are not dumped again."""
+    fragments = _fragments(type(spec))
+    given = spec.__dict__
+    texts, others = [], []
+    for name, fragment in fragments.items():
+        value, default = given[name], fragment.default
+        if value is default or (value == default and value.__class__ is default.__class__):
+            texts.append(fragment.text)
+        else:
+            others.append(name)
+            texts.append("")
+    if others:
+        dump = spec.model_dump(mode="json", by_alias=True, include=set(others))
+        made = {
+            fragments[name].place: fragments[name].key + _ENCODE(dump[fragments[name].yaml])
+            for name in others
+        }
+        for place, text in made.items():
+            texts[place] = text
+    return hashlib.sha256(f"{{{','.join(texts)}}}".encode()).hexdigest()
+
+
+class _Fragment(NamedTuple):
+    """One field of the canonical form: its place in it, its name, its JSON text when it has its default."""
+
+    place: int
+    yaml: str
+    key: str
+    default: Any
+    text: str
+
+
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+@cache
+def _fragments(model: type[Spec]) -> Mapping[str, _Fragment]:
+    """By attribute, in the order of the canonical form: by YAML name."""
+    required = {name for name, field in model.model_fields.items() if field.is_required()}
+    template = model.model_construct(None, **cast("dict[str, Any]", dict.fromkeys(required)))
+    dump = _defaults(template, dict.fromkeys(required))
+    names = sorted(model.model_fields.keys() - set(model.secret_attributes()), key=model.yaml_name)
+    found = {}
+    for place, name in enumerate(names):
+        yaml = model.yaml_name(name)
+        key = f"{_ENCODE(yaml)}:"
+        text = "" if name in required else key + _ENCODE(dump[yaml])
+        default = _REQUIRED if name in required else getattr(template, name)
+        found[name] = _Fragment(place, yaml, key, default, text)
+    return found
 
 
 @cache

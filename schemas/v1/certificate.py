@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from schemas.v1.base import Exchange, FieldImpact, Model, Reloads, Spec, Unit
+from schemas.v1.base import Exchange, FieldImpact, Model, Reloads, SecurityRelevant, Spec, Unit
 from schemas.v1.scalar import Scalar, Words
 from schemas.v1.types import Between, SetOf, Text, Whole, WildcardName
 
@@ -68,22 +68,33 @@ class Certificate(Spec):
     default_impact: ClassVar[FieldImpact | None] = Reloads("imap4", "pop3", "frontend-transport", "transport")
 
     certificate_file: Annotated[
-        Text | None, Field(description="PEM file of the certificate and its chain.")
+        Text | None,
+        SecurityRelevant("decides which certificate clients are shown"),
+        Field(description="PEM file of the certificate and its chain; a path is relative to the YAML file."),
     ] = None
     private_key_file: Annotated[
-        Text | None, Field(description="PEM file of the private key, which only its owner may read.")
+        Text | None,
+        SecurityRelevant("decides which key proves who the server is"),
+        Field(
+            description="PEM file of the private key, which only its owner may read; a path is relative to the YAML "
+            "file."
+        ),
     ] = None
     self_signed: Annotated[
-        SelfSigned | None, Field(description="Make a certificate on the server instead, for development.")
+        SelfSigned | None,
+        SecurityRelevant("decides which certificate clients are shown"),
+        Field(description="Make a certificate on the server instead, for development."),
     ] = None
     services: Annotated[
         tuple[CertificateService, ...],
         SetOf(),
+        SecurityRelevant("decides which certificate clients are shown"),
         Exchange("Services"),
         Field(description="The services that may use the certificate."),
     ]
     thumbprint: Annotated[
         Annotated[str, THUMBPRINT] | None,
+        SecurityRelevant("decides which certificate clients are shown"),
         Exchange("Thumbprint"),
         Field(description="SHA-256 of the certificate; filled in from the file, null when self-signed."),
     ] = None

@@ -13,9 +13,12 @@ from pydantic import Field
 
 from schemas.v1.base import Model
 from schemas.v1.scalar import Scalar, Words, show, unexpected
-from schemas.v1.types import Text
+from schemas.v1.types import Flag, Text
 
 API_VERSION: Final = "reconciler/v1"
+
+#: Declares values that others use as ${name}; not a kind, as nothing of it is live.
+VARIABLES: Final = "Variables"
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _NAME_SCHEMA: Any = {"type": "string", "pattern": f"^{_NAME.pattern}$"}
@@ -81,6 +84,14 @@ class Lifecycle(Model):
     ignore: Annotated[
         tuple[IgnoredField, ...], Field(description="Fields whose live values are left as they are.")
     ] = ()
+    protect: Annotated[Flag, Field(description="Whether nothing may delete it, declared or not.")] = False
+    renamed_from: Annotated[
+        Name | None, Field(description="Its metadata.name before, so that it keeps what it holds.")
+    ] = None
+
+
+#: What tells the items of a list apart where they are mappings: overlays merge such lists item by item.
+LIST_KEYS: Final[Mapping[tuple[str, ...], str]] = {("lifecycle", "ignore"): "path"}
 
 
 class Document(Model):

@@ -16,7 +16,18 @@ from pydantic import JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from schemas.v1.base import Exchange, FieldImpact, Impact, Model, Reference, Restarts, Secret, Unit, marker
+from schemas.v1.base import (
+    Exchange,
+    FieldImpact,
+    Impact,
+    Model,
+    Reference,
+    Restarts,
+    Secret,
+    SecurityRelevant,
+    Unit,
+    marker,
+)
 from schemas.v1.enforcement import NOT_YET_ENFORCED
 from schemas.v1.kinds import KINDS
 from schemas.v1.scalar import Between, Scalar, Words
@@ -41,7 +52,7 @@ class FieldFacts:
     """One field: `path` in YAML names, `attribute` the Python attribute path, `default` in canonical form.
 
     `allowed` says in one line what may stand there ("1 to 16384", "Hourly, Daily"); `services` are the services whose
-    `impact` a change has, by name.
+    `impact` a change has, by name. `security` says why a change is looked at first, of those fields where it is.
     """
 
     path: str
@@ -62,6 +73,7 @@ class FieldFacts:
     minimum: JsonValue
     maximum: JsonValue
     reference: str | None
+    security: str | None
     value_type: ValueType
 
 
@@ -89,26 +101,29 @@ class _Place:
     path: str
     attribute: str
     impact: FieldImpact
+    security: SecurityRelevant | None = None
 
-    def enter(self, name: str, attribute: str, impact: FieldImpact) -> _Place:
-        return _Place(self.kind, f"{self.path}{name}.", f"{self.attribute}{attribute}.", impact)
+    def enter(self, name: str, attribute: str, field: FieldInfo) -> _Place:
+        impact = marker(field.metadata, FieldImpact) or self.impact
+        security = marker(field.metadata, SecurityRelevant) or self.security
+        return _Place(self.kind, f"{self.path}{name}.", f"{self.attribute}{attribute}.", impact, security)
 
 
 def _walk(place: _Place, model: type[Model]) -> Iterator[FieldFacts]:
     for attribute, field in model.model_fields.items():
         name = model.yaml_name(attribute)
-        impact = marker(field.metadata, FieldImpact) or place.impact
         value_type = type_of(field)
         if value_type.group is None or value_type.is_nullable:
             yield _facts(place, name, attribute, field)
         if value_type.group is not None:
-            yield from _walk(place.enter(name, attribute, impact), value_type.group)
+            yield from _walk(place.enter(name, attribute, field), value_type.group)
 
 
 def _facts(place: _Place, name: str, attribute: str, field: FieldInfo) -> FieldFacts:
     impact = marker(field.metadata, FieldImpact) or place.impact
     exchange, unit = marker(field.metadata, Exchange), marker(field.metadata, Unit)
     reference, value_type = marker(field.metadata, Reference), type_of(field)
+    security = marker(field.metadata, SecurityRelevant) or place.security
     path, between = place.path + name, value_type.between or Between()
     return FieldFacts(
         path=path,
@@ -129,6 +144,7 @@ def _facts(place: _Place, name: str, attribute: str, field: FieldInfo) -> FieldF
         minimum=between.low,
         maximum=between.high,
         reference=reference.kind if reference else None,
+        security=security.why if security else None,
         value_type=value_type,
     )
 
@@ -156,8 +172,11 @@ def _allowed(value_type: ValueType) -> str | None:
     if value_type.words:
         return ", ".join(value_type.words)
     text = value_type.between.text if value_type.between else ""
-    unlimited = "Unlimited" if value_type.scalar and value_type.scalar.is_unlimitable else ""
-    return " or ".join(part for part in (text, unlimited) if part) or None
+    scalar = value_type.scalar
+    if scalar is None or not scalar.is_unlimitable:
+        return text or None
+    kind = scalar.expected.removesuffix(" or Unlimited").partition(" such as ")[0]
+    return f"{text or kind} or Unlimited"
 
 
 # Types, from annotations.
@@ -197,11 +216,19 @@ def _scalar(scalar: Scalar, between: Between | None) -> ValueType:
 
 def _with_range(scalar: Scalar, between: Between) -> Mapping[str, JsonValue]:
     limits = {"minimum": between.low, "maximum": between.high}
-    numbers = {key: limit for key, limit in limits.items() if isinstance(limit, int)}
-    if scalar.json_schema.get("type") == "integer":
-        return {**scalar.json_schema, **numbers}
-    choices = cast("list[dict[str, JsonValue]]", scalar.json_schema.get("anyOf", []))
-    return {"anyOf": [{**one, **numbers} if one.get("type") == "integer" else one for one in choices]}
+    parsed = {key: scalar.parse(limit) for key, limit in limits.items() if limit is not None}
+    numbers = {key: limit for key, limit in parsed.items() if isinstance(limit, int)}
+    return _limited(scalar.json_schema, numbers)
+
+
+def _limited(schema: Mapping[str, JsonValue], numbers: Mapping[str, int]) -> dict[str, JsonValue]:
+    """The schema with the limits at every choice that is a whole number."""
+    if schema.get("type") == "integer":
+        return {**schema, **numbers}
+    if "anyOf" not in schema:
+        return dict(schema)
+    choices = cast("list[dict[str, JsonValue]]", schema["anyOf"])
+    return {**schema, "anyOf": [_limited(choice, numbers) for choice in choices]}
 
 
 def _words(words: type[Words]) -> ValueType:

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from schemas.v1.base import Exchange, FieldImpact, Restarts, Unit
+from schemas.v1.base import Exchange, FieldImpact, Restarts, SecurityRelevant, Unit
 from schemas.v1.protocol_settings import CalendarItemRetrieval, LogFileRollOver, LoginType, ProtocolSettings
 from schemas.v1.types import Between, Binding, BindingValue, Flag, Line, SetOf, Whole
 
@@ -22,6 +22,7 @@ class ImapSettings(ProtocolSettings):
     unencrypted_or_tls_bindings: Annotated[
         tuple[BindingValue, ...],
         SetOf(),
+        SecurityRelevant("decides where clients can reach the service"),
         Exchange("UnencryptedOrTLSBindings"),
         Field(
             description="Where the service listens for connections that begin in the clear and offer STARTTLS."
@@ -30,6 +31,7 @@ class ImapSettings(ProtocolSettings):
     ssl_bindings: Annotated[
         tuple[BindingValue, ...],
         SetOf(),
+        SecurityRelevant("decides where clients can reach the service"),
         Exchange("SSLBindings"),
         Field(description="Where the service listens for connections that begin with TLS."),
     ] = (Binding("0.0.0.0", 993), Binding("::", 993))  # noqa: S104 - as above

@@ -1,8 +1,8 @@
 """JSON Schemas (2020-12) of the documents, one a kind and one for all, made from the declarations.
 
-They are for editors and for checks without Python. What only Python can check (rules between fields, ranges of
-durations and sizes) they leave out, so a valid document is never refused. Beyond the standard keywords a field carries
-x-exchange-name, x-unit, x-impact, x-services, x-reference, x-range and x-not-yet-enforced.
+They are for editors and for checks without Python. What only Python can check they leave out, so a valid document is
+never refused, and name it as x-checked-by-model: `conditions.py`. Beyond the standard keywords a field carries
+x-exchange-name, x-unit, x-impact, x-services, x-reference, x-range, x-security and x-not-yet-enforced.
 
 Run as `python -m schemas.v1.json_schema --write` or `--check`.
 """
@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from schemas.v1.base import Impact, Model, Spec
-from schemas.v1.document import API_VERSION, SELECTOR_SCHEMA, IgnoredField, Metadata
+from schemas.v1.conditions import CONDITIONS, REFERENCE, RULED, VALUES
+from schemas.v1.document import API_VERSION, SELECTOR_SCHEMA, VARIABLES, IgnoredField, Lifecycle, Metadata
 from schemas.v1.facts import FieldFacts, ValueType, fields, type_of
 from schemas.v1.generated import Generated, main
 from schemas.v1.kinds import KINDS, Kind
+from schemas.v1.variables import variables_schema
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -53,10 +55,30 @@ def estate_schema() -> Schema:
         "$id": "urn:reconciler:v1",
         "title": "A document of the reconciler",
         "type": "object",
-        "properties": {"kind": {"enum": list(KINDS), "description": "What is declared."}},
+        "properties": {"kind": {"enum": [*KINDS, VARIABLES], "description": "What is declared."}},
         "required": ["apiVersion", "kind", "metadata", "spec"],
-        "allOf": [_when(kind) for kind in KINDS],
-        "$defs": {name: _without_headers(document_schema(kind)) for name, kind in KINDS.items()},
+        "allOf": [_when(kind) for kind in (*KINDS, VARIABLES)],
+        "$defs": {name: _without_headers(document_schema(kind)) for name, kind in KINDS.items()}
+        | {VARIABLES: _without_headers(variables_document_schema())},
+    }
+
+
+def variables_document_schema() -> Schema:
+    """Return the schema of a document of variables."""
+    return {
+        "$schema": _DIALECT,
+        "$id": f"urn:reconciler:v1:{VARIABLES}",
+        "title": VARIABLES,
+        "description": "Values that documents use as ${name}.",
+        "type": "object",
+        "properties": {
+            "apiVersion": {"const": API_VERSION, "description": "Version of the contract."},
+            "kind": {"const": VARIABLES, "description": "What is declared."},
+            "metadata": _object(Metadata, {}),
+            "spec": variables_schema(),
+        },
+        "required": ["apiVersion", "kind", "metadata", "spec"],
+        "additionalProperties": False,
     }
 
 
@@ -75,18 +97,22 @@ def _lifecycle() -> Schema:
         "items": _object(IgnoredField, {}),
         "description": "Fields whose live values are left as they are.",
     }
-    return {"type": "object", "properties": {"ignore": ignore}, "additionalProperties": False}
+    found = _object(Lifecycle, {})
+    return {**found, "properties": {**found["properties"], "ignore": ignore}}
 
 
 def _spec(kind: Kind) -> Schema:
     schema = _object(kind.spec, fields(kind.name))
     schema["description"] = "The settings."
     if kind.selects_servers:
-        selector = {**SELECTOR_SCHEMA, "description": "The servers that these settings are for."}
+        choices = [_or_reference(one) if "items" in one else one for one in SELECTOR_SCHEMA["anyOf"]]
+        selector = {"anyOf": choices, "description": "The servers that these settings are for."}
         schema["properties"] = {"servers": selector, **schema["properties"]}
         schema["required"] = ["servers", *schema.get("required", [])]
     conditions = [_required_unless(name, others) for name, others in kind.spec.filled_in.items()]
-    return schema | ({"allOf": conditions} if conditions else {})
+    conditions += CONDITIONS.get(kind.name, ())
+    schema |= {"allOf": conditions} if conditions else {}
+    return schema | ({"x-checked-by-model": list(RULED[kind.name])} if kind.name in RULED else {})
 
 
 def _required_unless(name: str, others: Mapping[str, tuple[str, ...]]) -> Schema:
@@ -122,19 +148,38 @@ def _property(value_type: ValueType, facts: Mapping[str, FieldFacts], path: str)
     if value_type.group is not None:
         group = _object(value_type.group, facts, f"{path}.")
         schema = {"anyOf": [group, {"type": "null"}]} if value_type.is_nullable else group
+    else:
+        schema = _or_reference(schema)
     return schema | (_extras(facts[path]) if path in facts else {})
+
+
+def _or_reference(schema: Schema) -> Schema:
+    """The schema, or a text with ${…} in it: a value is put in there before anything is checked."""
+    if schema == {"type": "string"}:
+        return schema
+    if "items" in schema:
+        return {**schema, "items": _or_reference(schema["items"])}
+    if schema.get("type") == "object":
+        return schema
+    if "anyOf" not in schema:
+        return {"anyOf": [schema, REFERENCE]}
+    listed = [_or_reference(choice) if "items" in choice else choice for choice in schema["anyOf"]]
+    return {**schema, "anyOf": [*listed, REFERENCE]}
 
 
 def _extras(field: FieldFacts) -> Schema:
     has_range = field.minimum is not None or field.maximum is not None
+    scalar = field.value_type.scalar
     found = {
         "default": field.default if not field.is_required else None,
         "x-exchange-name": field.exchange,
         "x-unit": field.unit,
         "x-range": field.allowed if has_range else None,
+        "x-checked-by-model": VALUES.get(scalar.name) if scalar else None,
         "x-reference": field.reference,
         "x-impact": str(field.impact),
         "x-services": list(field.services) if field.impact is not Impact.NONE else None,
+        "x-security": field.security,
         "x-not-yet-enforced": None if field.is_enforced else True,
     }
     return {key: value for key, value in found.items() if value is not None}
@@ -142,7 +187,8 @@ def _extras(field: FieldFacts) -> Schema:
 
 def generated() -> Generated:
     """Return the files of schemas/v1/json."""
-    schemas = {name: document_schema(kind) for name, kind in KINDS.items()} | {"reconciler": estate_schema()}
+    schemas = {name: document_schema(kind) for name, kind in KINDS.items()}
+    schemas |= {VARIABLES: variables_document_schema(), "reconciler": estate_schema()}
     texts = {f"{name}.schema.json": _text(schema) for name, schema in schemas.items()}
     return Generated(Path(__file__).parent / "json", "*.json", texts)
 

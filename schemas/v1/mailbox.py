@@ -13,7 +13,16 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.v1.addresses import parse_smtp_address
-from schemas.v1.base import Exchange, FieldImpact, Reference, Secret, Spec, TakesEffectAtOnce, Unit
+from schemas.v1.base import (
+    Exchange,
+    FieldImpact,
+    Reference,
+    Secret,
+    SecurityRelevant,
+    Spec,
+    TakesEffectAtOnce,
+    Unit,
+)
 from schemas.v1.quotas import MAX_QUOTA, at_most
 from schemas.v1.scalar import Scalar
 from schemas.v1.secret_reference import SecretReferenceValue
@@ -107,20 +116,24 @@ class Mailbox(Spec):
     password: Annotated[
         SecretReferenceValue | None,
         Secret(),
+        SecurityRelevant("decides who can log on"),
         Field(description="Where the password lies. Without it nobody can log on."),
     ] = None
     imap_enabled: Annotated[
         Flag,
+        SecurityRelevant("opens or closes a way to the mailbox"),
         Exchange("ImapEnabled"),
         Field(description="Whether the mailbox may be opened with IMAP."),
     ] = True
     pop_enabled: Annotated[
         Flag,
+        SecurityRelevant("opens or closes a way to the mailbox"),
         Exchange("PopEnabled"),
         Field(description="Whether the mailbox may be opened with POP."),
     ] = True
     smtp_client_authentication_disabled: Annotated[
         Flag,
+        SecurityRelevant("opens or closes a way to send as the mailbox"),
         Exchange("SmtpClientAuthenticationDisabled"),
         Field(
             description="Whether its owner is barred from logging on to SMTP. Exchange has it online only."
@@ -241,11 +254,13 @@ class Mailbox(Spec):
     ] = UNLIMITED
     forwarding_address: Annotated[
         Line | None,
+        SecurityRelevant("sends the mailbox's mail elsewhere"),
         Exchange("ForwardingAddress"),
         Field(description="Recipient inside that mail is passed on to; it wins over forwardingSmtpAddress."),
     ] = None
     forwarding_smtp_address: Annotated[
         SmtpAddress | None,
+        SecurityRelevant("sends the mailbox's mail elsewhere"),
         Exchange("ForwardingSmtpAddress"),
         Field(description="Address that mail is passed on to."),
     ] = None
@@ -256,30 +271,35 @@ class Mailbox(Spec):
     ] = False
     require_sender_authentication_enabled: Annotated[
         Flag,
+        SecurityRelevant("decides who may write to the mailbox"),
         Exchange("RequireSenderAuthenticationEnabled"),
         Field(description="Refuse mail from senders that did not authenticate."),
     ] = False
     accept_messages_only_from: Annotated[
         tuple[Line, ...],
         SetOf(),
+        SecurityRelevant("decides who may write to the mailbox"),
         Exchange("AcceptMessagesOnlyFrom"),
         Field(description="Senders that may write to it. Empty: everybody."),
     ] = ()
     accept_messages_only_from_dl_members: Annotated[
         tuple[Line, ...],
         SetOf(),
+        SecurityRelevant("decides who may write to the mailbox"),
         Exchange("AcceptMessagesOnlyFromDLMembers"),
         Field(description="Groups whose members may write to it."),
     ] = ()
     accept_messages_only_from_senders_or_members: Annotated[
         tuple[Line, ...],
         SetOf(),
+        SecurityRelevant("decides who may write to the mailbox"),
         Exchange("AcceptMessagesOnlyFromSendersOrMembers"),
         Field(description="Senders and groups in one list; not together with the two others."),
     ] = ()
     grant_send_on_behalf_to: Annotated[
         tuple[Line, ...],
         SetOf(),
+        SecurityRelevant("decides who may send in the owner's name"),
         Exchange("GrantSendOnBehalfTo"),
         Field(description="Who may send on behalf of its owner."),
     ] = ()
@@ -295,6 +315,7 @@ class Mailbox(Spec):
     ] = False
     antispam_bypass_enabled: Annotated[
         Flag,
+        SecurityRelevant("lets mail past the spam filter"),
         Exchange("AntispamBypassEnabled"),
         Field(description="Do not filter its mail for spam."),
     ] = False

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from schemas.v1.base import Exchange, FieldImpact, Reference, Spec, TakesEffectAtOnce, Unit
+from schemas.v1.base import Exchange, FieldImpact, Reference, SecurityRelevant, Spec, TakesEffectAtOnce, Unit
 from schemas.v1.quotas import MAX_QUOTA, at_most
 from schemas.v1.types import GB, Between, Duration, Flag, Line, SizeLimit, Text
 
@@ -94,6 +94,7 @@ class MailboxDatabase(Spec):
     ] = True
     journal_recipient: Annotated[
         Line | None,
+        SecurityRelevant("receives a copy of every message"),
         Exchange("JournalRecipient"),
         Field(description="Recipient of a journal report for each message of the database."),
     ] = None

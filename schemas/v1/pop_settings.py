@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from schemas.v1.base import Exchange, FieldImpact, Restarts, Unit
+from schemas.v1.base import Exchange, FieldImpact, Restarts, SecurityRelevant, Unit
 from schemas.v1.protocol_settings import CalendarItemRetrieval, LogFileRollOver, LoginType, ProtocolSettings
 from schemas.v1.scalar import Words, numbered_from
 from schemas.v1.types import Between, Binding, BindingValue, Line, SetOf, Whole
@@ -31,6 +31,7 @@ class PopSettings(ProtocolSettings):
     unencrypted_or_tls_bindings: Annotated[
         tuple[BindingValue, ...],
         SetOf(),
+        SecurityRelevant("decides where clients can reach the service"),
         Exchange("UnencryptedOrTLSBindings"),
         Field(
             description="Where the service listens for connections that begin in the clear and offer STLS."
@@ -39,6 +40,7 @@ class PopSettings(ProtocolSettings):
     ssl_bindings: Annotated[
         tuple[BindingValue, ...],
         SetOf(),
+        SecurityRelevant("decides where clients can reach the service"),
         Exchange("SSLBindings"),
         Field(description="Where the service listens for connections that begin with TLS."),
     ] = (Binding("0.0.0.0", 995), Binding("::", 995))  # noqa: S104 - as above

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.v1.base import Exchange, Spec, Unit
+from schemas.v1.base import Exchange, SecurityRelevant, Spec, Unit
 from schemas.v1.scalar import Words, numbered_from
 from schemas.v1.types import (
     INT32,
@@ -63,11 +63,13 @@ class ProtocolSettings(Spec):
 
     login_type: Annotated[
         LoginType,
+        SecurityRelevant("decides whether a password may cross the network in clear text"),
         Exchange("LoginType"),
         Field(description="Which credentials are accepted before TLS is on; SecureLogin accepts none."),
     ] = LoginType.SECURE_LOGIN
     x509_certificate_name: Annotated[
         HostName | None,
+        SecurityRelevant("decides which certificate clients are shown"),
         Exchange("X509CertificateName"),
         Field(description="Host name that picks the TLS certificate. Null: the server's own name."),
     ] = None
@@ -75,6 +77,7 @@ class ProtocolSettings(Spec):
         Whole,
         Between(1, INT32),
         Unit("connections"),
+        SecurityRelevant("limits how many connections one client can hold"),
         Exchange("MaxConnections"),
         Field(description="Connections to the server at one time, logged on or not."),
     ] = INT32
@@ -82,6 +85,7 @@ class ProtocolSettings(Spec):
         Whole,
         Between(1, INT32),
         Unit("connections"),
+        SecurityRelevant("limits how many connections one client can hold"),
         Exchange("MaxConnectionFromSingleIP"),
         Field(description="Connections from one client address at one time."),
     ] = INT32
@@ -89,6 +93,7 @@ class ProtocolSettings(Spec):
         Whole,
         Between(1, INT32),
         Unit("connections"),
+        SecurityRelevant("limits how many connections one client can hold"),
         Exchange("MaxConnectionsPerUser"),
         Field(description="Connections of one logged-on user at one time."),
     ] = 16
@@ -105,7 +110,10 @@ class ProtocolSettings(Spec):
         Field(description="How long a connection may be idle before logon."),
     ] = timedelta(minutes=1)
     protocol_log_enabled: Annotated[
-        Flag, Exchange("ProtocolLogEnabled"), Field(description="Write the protocol log.")
+        Flag,
+        SecurityRelevant("keeps the record of who connected and logged on"),
+        Exchange("ProtocolLogEnabled"),
+        Field(description="Write the protocol log."),
     ] = False
     log_file_location: Annotated[
         Text | None,
@@ -167,16 +175,19 @@ class ProtocolSettings(Spec):
     ] = None
     enable_gssapi_and_ntlm_auth: Annotated[
         Flag,
+        SecurityRelevant("decides which logon mechanisms are offered"),
         Exchange("EnableGSSAPIAndNTLMAuth"),
         Field(description="Offer Integrated Windows authentication (NTLM and Kerberos)."),
     ] = True
     extended_protection_policy: Annotated[
         ExtendedProtection,
+        SecurityRelevant("binds a logon to the TLS connection that it is made on"),
         Exchange("ExtendedProtectionPolicy"),
         Field(description="Channel binding for Integrated Windows authentication."),
     ] = ExtendedProtection.NONE
     enforce_certificate_errors: Annotated[
         Flag,
+        SecurityRelevant("decides whether another server's certificate is checked"),
         Exchange("EnforceCertificateErrors"),
         Field(
             description="Refuse a server that this one forwards to when its certificate is not valid for it."

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from schemas.v1.base import Exchange, FieldImpact, Reloads, Spec, TakesEffectAtOnce, Unit
+from schemas.v1.base import Exchange, FieldImpact, Reloads, SecurityRelevant, Spec, TakesEffectAtOnce, Unit
 from schemas.v1.receive_connector_words import (
     TLS_DOMAIN_CAPABILITY,
     USAGE_DEFAULTS,
@@ -77,7 +77,12 @@ class ReceiveConnector(Spec):
         Exchange("Usage"),
         Field(description="Template for authMechanism, permissionGroups and bindings that are not declared."),
     ] = Usage.CUSTOM
-    enabled: Annotated[Flag, Exchange("Enabled"), Field(description="Whether the connector is open.")] = True
+    enabled: Annotated[
+        Flag,
+        SecurityRelevant("decides where clients can reach the service"),
+        Exchange("Enabled"),
+        Field(description="Whether the connector is open."),
+    ] = True
     transport_role: Annotated[
         TransportRole,
         Exchange("TransportRole"),
@@ -86,52 +91,71 @@ class ReceiveConnector(Spec):
     bindings: Annotated[
         tuple[BindingValue, ...],
         SetOf(),
+        SecurityRelevant("decides where clients can reach the service"),
         Exchange("Bindings"),
         Field(description="Where the connector listens. Usage Client has 0.0.0.0:587, Internal 0.0.0.0:25."),
     ]
     remote_ip_ranges: Annotated[
         tuple[IpRangeValue, ...],
         SetOf(),
+        SecurityRelevant("decides which clients the connector serves"),
         Exchange("RemoteIPRanges"),
         Field(description="Client addresses that it serves; the most specific connector takes a connection."),
     ] = _EVERYWHERE
     auth_mechanism: Annotated[
         tuple[AuthMechanism, ...],
         SetOf(empty=(AuthMechanism.NONE,)),
+        SecurityRelevant("decides which logon mechanisms are offered"),
         Exchange("AuthMechanism"),
         Field(description="What clients may authenticate with, and whether TLS is offered."),
     ] = (AuthMechanism.TLS,)
     permission_groups: Annotated[
         tuple[PermissionGroup, ...],
         SetOf(empty=(PermissionGroup.NONE,)),
+        SecurityRelevant("decides who may send and relay through the connector"),
         Exchange("PermissionGroups"),
         Field(description="Who may send through the connector."),
     ] = (PermissionGroup.NONE,)
     require_tls: Annotated[
-        Flag, Exchange("RequireTLS"), Field(description="Refuse mail on a session without TLS.")
+        Flag,
+        SecurityRelevant("decides whether mail may cross the network in clear text"),
+        Exchange("RequireTLS"),
+        Field(description="Refuse mail on a session without TLS."),
     ] = False
     domain_secure_enabled: Annotated[
-        Flag, Exchange("DomainSecureEnabled"), Field(description="Mutual TLS with the domains listed for it.")
+        Flag,
+        SecurityRelevant("decides whether the other side must prove its name"),
+        Exchange("DomainSecureEnabled"),
+        Field(description="Mutual TLS with the domains listed for it."),
     ] = False
     enable_auth_gssapi: Annotated[
-        Flag, Exchange("EnableAuthGSSAPI"), Field(description="With Integrated, offer GSSAPI beside NTLM.")
+        Flag,
+        SecurityRelevant("decides which logon mechanisms are offered"),
+        Exchange("EnableAuthGSSAPI"),
+        Field(description="With Integrated, offer GSSAPI beside NTLM."),
     ] = False
     extended_protection_policy: Annotated[
         ExtendedProtection,
+        SecurityRelevant("binds a logon to the TLS connection that it is made on"),
         Exchange("ExtendedProtectionPolicy"),
         Field(description="Channel binding for Integrated Windows authentication."),
     ] = ExtendedProtection.NONE
     suppress_x_anonymous_tls: Annotated[
-        Flag, Exchange("SuppressXAnonymousTls"), Field(description="Do not offer X-ANONYMOUSTLS.")
+        Flag,
+        SecurityRelevant("decides whether traffic between servers is encrypted"),
+        Exchange("SuppressXAnonymousTls"),
+        Field(description="Do not offer X-ANONYMOUSTLS."),
     ] = False
     tls_certificate_name: Annotated[
         Text | None,
+        SecurityRelevant("decides which certificate clients are shown"),
         Exchange("TlsCertificateName"),
         Field(description="Certificate by issuer and subject, as <I>issuer<S>subject. Null: by fqdn."),
     ] = None
     tls_domain_capabilities: Annotated[
         tuple[Annotated[str, TLS_DOMAIN_CAPABILITY], ...],
         SetOf(),
+        SecurityRelevant("gives rights to hosts by their certificate"),
         Exchange("TlsDomainCapabilities"),
         Field(
             description="What hosts known by their certificate may do beyond others, each as domain:capability."
@@ -165,6 +189,7 @@ class ReceiveConnector(Spec):
     ] = None
     protocol_logging_level: Annotated[
         ProtocolLoggingLevel,
+        SecurityRelevant("keeps the record of who connected and logged on"),
         Exchange("ProtocolLoggingLevel"),
         Field(description="Verbose writes the protocol log."),
     ] = ProtocolLoggingLevel.NONE
@@ -184,6 +209,7 @@ class ReceiveConnector(Spec):
         Limit,
         Between(1, INT32),
         Unit("connections"),
+        SecurityRelevant("limits how many connections one client can hold"),
         Exchange("MaxInboundConnection"),
         Field(description="Connections at one time."),
     ] = 5000
@@ -191,6 +217,7 @@ class ReceiveConnector(Spec):
         Limit,
         Between(1, 10000),
         Unit("connections"),
+        SecurityRelevant("limits how many connections one client can hold"),
         Exchange("MaxInboundConnectionPerSource"),
         Field(description="Connections from one client address at one time."),
     ] = 20
@@ -198,6 +225,7 @@ class ReceiveConnector(Spec):
         Whole,
         Between(1, 100),
         Unit("percent"),
+        SecurityRelevant("limits how many connections one client can hold"),
         Exchange("MaxInboundConnectionPercentagePerSource"),
         Field(description="The same as a share of the connections that are still free."),
     ] = 2
@@ -205,6 +233,7 @@ class ReceiveConnector(Spec):
         Limit,
         Between(1, INT32),
         Unit("messages/minute"),
+        SecurityRelevant("limits what one source can send"),
         Exchange("MessageRateLimit"),
         Field(description="Messages that one source may send in a minute."),
     ] = UNLIMITED
@@ -252,6 +281,7 @@ class ReceiveConnector(Spec):
         Whole,
         Between(0, 10),
         Unit("failures"),
+        SecurityRelevant("limits how often a password can be guessed"),
         Exchange("MaxLogonFailures"),
         Field(description="Failed logons before the connection is closed. 0: never."),
     ] = 3
@@ -269,11 +299,13 @@ class ReceiveConnector(Spec):
     ] = timedelta(seconds=30)
     tarpit_interval: Annotated[
         Duration,
+        SecurityRelevant("limits how fast addresses can be guessed"),
         Exchange("TarpitInterval"),
         Field(description="Delay of an error reply to an anonymous client. 0: none."),
     ] = timedelta(seconds=5)
     auth_tarpit_interval: Annotated[
         Duration,
+        SecurityRelevant("limits how often a password can be guessed"),
         Exchange("AuthTarpitInterval"),
         Field(description="Delay of the reply to a failed logon. 0: none."),
     ] = timedelta(seconds=5)
@@ -306,6 +338,7 @@ class ReceiveConnector(Spec):
     ] = False
     bare_linefeed_rejection_enabled: Annotated[
         Flag,
+        SecurityRelevant("keeps one message from smuggling in another"),
         Exchange("BareLinefeedRejectionEnabled"),
         Field(
             description="Refuse a message with a line feed that no carriage return precedes. On by default, unlike "

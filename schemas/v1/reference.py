@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -16,6 +16,7 @@ from schemas.v1.base import Impact
 from schemas.v1.facts import FieldFacts, fields
 from schemas.v1.generated import Generated, main
 from schemas.v1.kinds import KINDS, Kind
+from schemas.v1.samples import ENVELOPE, SAMPLES, SECRETS, SERVERS, WRITING
 from schemas.v1.services import SERVICES
 
 _NOTE = "<!-- Made from schemas/v1 by `python -m schemas.v1.reference --write`; do not edit. -->"
@@ -31,6 +32,12 @@ def page(kind: Kind) -> str:
     """Return the Markdown page of one kind."""
     rows = fields(kind.name).values()
     head = [f"# {kind.name}", "", _NOTE, "", f"{kind.description} {_SCOPES[kind.scope]}", ""]
+    head += ["```yaml", *SAMPLES[kind.name].splitlines(), "```", ""]
+    if kind.selects_servers:
+        head += [
+            "`servers` is a list of names or `{matchLabels: {…}}`; see [Servers](README.md#servers).",
+            "",
+        ]
     return "\n".join([*head, *_table(list(rows)), "", *_details(list(rows))]).rstrip() + "\n"
 
 
@@ -65,6 +72,7 @@ def _properties(row: FieldFacts) -> Iterator[tuple[str, str | None]]:
     yield "Unit", row.unit
     yield "Names a", f"[{row.reference}]({row.reference}.md)" if row.reference else None
     yield "A change", _change(row)
+    yield "Security", f"it {row.security}" if row.security else None
     yield "Exchange", f"`{row.exchange}`" if row.exchange else None
     yield "State", None if row.is_enforced else "declared, not yet enforced"
 
@@ -90,9 +98,47 @@ def index() -> str:
         f"| `{service.name}` | {service.host_role} | {service.exchange_name} | {service.default_startup_type} |"
         for service in SERVICES.values()
     )
-    lines = ["# Reference", "", _NOTE, "", "| kind | |", "|---|---|", *kinds, "", "## Services", ""]
+    lines = [
+        "# Reference",
+        "",
+        _NOTE,
+        "",
+        *_documents(),
+        "## Kinds",
+        "",
+        "| kind | |",
+        "|---|---|",
+        *kinds,
+        "",
+    ]
     table = ["| service | host | Exchange's name | startup type |", "|---|---|---|---|", *services]
-    return "\n".join([*lines, *table]) + "\n"
+    return "\n".join([*lines, *_values(), "## Services", "", *table]) + "\n"
+
+
+def _documents() -> Iterator[str]:
+    """The parts that documents of all kinds share."""
+    yield from ("## A document", "", "```yaml", *ENVELOPE.splitlines(), "```", "")
+    yield "Documents of one file are separated by `---`. `reconcile explain KIND.FIELD` says the same as these pages."
+    yield from ("", "## Servers", "")
+    yield "A document of a kind that belongs to a server says in `spec.servers` which servers it is for."
+    yield from ("", *_forms(SERVERS), "", "## Secrets", "")
+    yield "A secret never stands in a declaration, only where it lies."
+    yield from ("", *_forms(SECRETS), "")
+
+
+def _forms(forms: Iterable[tuple[str, str]]) -> Iterator[str]:
+    yield from ("| written | means |", "|---|---|")
+    yield from (f"| `{written}` | {meaning} |" for written, meaning in forms)
+
+
+def _values() -> Iterator[str]:
+    yield from ("## Types of values", "", "| type | syntax | examples |", "|---|---|---|")
+    for name, writing in WRITING.items():
+        examples = ", ".join(f"`{example}`" for example in writing.examples)
+        yield f"| {name} | {writing.syntax} | {examples} |"
+    yield ""
+    yield "A `list of` these is written in brackets, `[first, second]`, or one a line behind `- `."
+    yield ""
 
 
 def generated() -> Generated:

@@ -8,6 +8,7 @@ happens: a quoted number is not a number, "yes" is not a Boolean, and a Boolean 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,7 @@ UNLIMITED: Final = "Unlimited"
 #: Stands for a value that an error must not show.
 HIDDEN = object()
 _SHOWN = 60
+_WORD = re.compile(r"[A-Za-z][\w.@/-]*", re.ASCII)
 
 
 def unexpected(code: str, expected: str, got: object, *, hint: str = "") -> PydanticCustomError:
@@ -170,7 +172,14 @@ class SetOf:
 def _as_tuple(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return tuple(value)
-    raise unexpected("list", "a list", value, hint=f": write [{value}]" if isinstance(value, str) else "")
+    raise unexpected(
+        "list", "a list", value, hint=f": write [{_item(value)}]" if isinstance(value, str) else ""
+    )
+
+
+def _item(text: str) -> str:
+    """The text as a member of a YAML list in brackets: in quotes when it is more than one word."""
+    return text if _WORD.fullmatch(text) else _quoted(text)
 
 
 class Words(StrEnum):

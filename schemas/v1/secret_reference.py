@@ -1,25 +1,31 @@
 """`SecretReference`: where a secret lies, in the place where YAML would otherwise hold the secret itself.
 
-It names a file or an environment variable and reads neither; whoever applies the configuration does. Its errors
-never repeat what was written, which may be a password.
+It names a file, an environment variable or a file encrypted with age and reads none of them; whoever applies the
+configuration does. Its errors never repeat what was written, which may be a password.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import JsonValue
 
 from schemas.v1.scalar import Scalar
 
-Source = Literal["file", "env"]
+Source = Literal["file", "env", "encrypted"]
+
+#: Octets (UTF-8) of the longest secret: longer passwords are refused where they are set and where they are tried.
+MAX_SECRET_OCTETS = 1024
+#: How a reference is written, for people.
+EXPECTED = "{secretRef: {file: PATH}}, {secretRef: {env: NAME}} or {secretRef: {encrypted: PATH}}"
+_SOURCES: tuple[Source, ...] = get_args(Source)
 
 
 @dataclass(frozen=True, slots=True)
 class SecretReference:
-    """`{secretRef: {file: path}}` or `{secretRef: {env: NAME}}`; a path is as it was declared."""
+    """`{secretRef: {SOURCE: location}}`; a path is as it was declared."""
 
     source: Source
     location: str
@@ -32,7 +38,7 @@ def _parse(value: object) -> SecretReference:
     if not isinstance(place, Mapping) or len(place) != 1:
         raise ValueError("a secret never stands in the declaration itself" if isinstance(value, str) else "")
     [(source, location)] = place.items()
-    if source not in ("file", "env") or not isinstance(location, str) or not location:
+    if source not in _SOURCES or not isinstance(location, str) or not location:
         raise ValueError
     return SecretReference(cast("Source", source), location)
 
@@ -43,7 +49,7 @@ def _dump(reference: SecretReference) -> JsonValue:
 
 _PLACE: Any = {
     "type": "object",
-    "properties": {"file": {"type": "string", "minLength": 1}, "env": {"type": "string", "minLength": 1}},
+    "properties": {source: {"type": "string", "minLength": 1} for source in _SOURCES},
     "minProperties": 1,
     "maxProperties": 1,
     "additionalProperties": False,
@@ -56,7 +62,7 @@ _SCHEMA: Any = {
 }
 SECRET_REFERENCE = Scalar(
     "secret",
-    "{secretRef: {file: PATH}} or {secretRef: {env: NAME}}",
+    EXPECTED,
     _parse,
     _dump,
     _SCHEMA,

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from schemas.v1.base import FieldImpact, Model, Restarts, Spec, TakesEffectAtOnce, Unit
+from schemas.v1.base import FieldImpact, Model, Restarts, SecurityRelevant, Spec, TakesEffectAtOnce, Unit
 from schemas.v1.types import Between, Duration, HostName, Line, Whole
 from schemas.v1.words import StartupType
 
@@ -19,7 +19,9 @@ class ClientService(Model):
     """A POP3 or IMAP4 service; as with Exchange it is off until its startup type is Automatic."""
 
     startup_type: Annotated[
-        StartupType, Field(description="Automatic: it runs. Manual or Disabled: it does not.")
+        StartupType,
+        SecurityRelevant("decides whether clients can reach the service"),
+        Field(description="Automatic: it runs. Manual or Disabled: it does not."),
     ] = StartupType.MANUAL
 
 
@@ -27,7 +29,9 @@ class TransportService(Model):
     """A mail flow service; it runs unless it is told not to."""
 
     startup_type: Annotated[
-        StartupType, Field(description="Automatic: it runs. Manual or Disabled: it does not.")
+        StartupType,
+        SecurityRelevant("decides whether clients can reach the service"),
+        Field(description="Automatic: it runs. Manual or Disabled: it does not."),
     ] = StartupType.AUTOMATIC
 
 
@@ -77,12 +81,15 @@ class Server(Spec):
         Between("00:00:00", _DRAIN_LIMIT),
         Field(description="How long a restart takes to end the sessions of the old generation."),
     ] = timedelta(seconds=30)
-    password_hashing: Annotated[PasswordHashing, Field(description="How new password hashes are made.")] = (
-        PasswordHashing()
-    )
+    password_hashing: Annotated[
+        PasswordHashing,
+        SecurityRelevant("decides what a stolen password hash is worth"),
+        Field(description="How new password hashes are made."),
+    ] = PasswordHashing()
     credential_cache_time_to_live: Annotated[
         Duration,
         Between("00:00:00", "1.00:00:00"),
+        SecurityRelevant("decides how long an old password may still work"),
         Field(
             description="How long a verified password is remembered, as a keyed digest in memory. 0: not at all."
         ),

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from schemas.v1.base import Exchange, FieldImpact, Spec, TakesEffectAtOnce, Unit
+from schemas.v1.base import Exchange, FieldImpact, SecurityRelevant, Spec, TakesEffectAtOnce, Unit
 from schemas.v1.scalar import Words
 from schemas.v1.types import INT32, UINT32, UNLIMITED, Between, Flag, NullableLimit
 
@@ -44,6 +44,7 @@ class ThrottlingPolicy(Spec):
         NullableLimit,
         Between(0, INT32),
         Unit("connections"),
+        SecurityRelevant("limits what one account can take"),
         Exchange("PopMaxConcurrency"),
         Field(description="Requests of a POP user at one time; one more fails."),
     ] = 20
@@ -72,6 +73,7 @@ class ThrottlingPolicy(Spec):
         NullableLimit,
         Between(0, INT32),
         Unit("connections"),
+        SecurityRelevant("limits what one account can take"),
         Exchange("ImapMaxConcurrency"),
         Field(description="Requests of an IMAP user at one time; one more fails."),
     ] = UNLIMITED
@@ -128,6 +130,7 @@ class ThrottlingPolicy(Spec):
         NullableLimit,
         Between(0, UINT32),
         Unit("messages/minute"),
+        SecurityRelevant("limits what one account can send"),
         Exchange("MessageRateLimit"),
         Field(description="Messages that a user of POP or IMAP may submit in a minute."),
     ] = UNLIMITED
@@ -135,6 +138,7 @@ class ThrottlingPolicy(Spec):
         NullableLimit,
         Between(0, UINT32),
         Unit("recipients/24 hours"),
+        SecurityRelevant("limits what one account can send"),
         Exchange("RecipientRateLimit"),
         Field(description="Recipients that a user may address in a day, inside and outside."),
     ] = UNLIMITED

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
 from schemas.v1.addresses import (
@@ -126,7 +127,15 @@ def parse_size(value: object) -> int:
     """Return the size in bytes. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool):
         return _in_range(value)
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if isinstance(value, str):
+        return _size_of(value)
+    raise ValueError
+
+
+@lru_cache(maxsize=1024)
+def _size_of(text: str) -> int:
+    """Estates say the same few sizes thousands of times."""
+    match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError
     if match["bytes"]:
@@ -154,7 +163,7 @@ def format_size(size: int) -> str:
 
 _SIZE_SCHEMA: Any = {
     "anyOf": [
-        {"type": "integer", "minimum": 0},
+        {"type": "integer", "minimum": 0, "maximum": (1 << 63) - 1},
         {
             "type": "string",
             "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*([bB]|[kKmMgGtT][bB])?(\s*\([0-9,]+ [bB][yY][tT][eE][sS]\))?\s*$",
@@ -167,7 +176,8 @@ BYTE_SIZE = Scalar("size", 'a size such as "36MB"', parse_size, format_size, _SI
 
 _CLOCK = re.compile(r"(?:(?P<d>\d{1,8})\.)?(?P<h>\d{1,2}):(?P<m>\d{2}):(?P<s>\d{2}(?:\.\d{1,7})?)", re.ASCII)
 _PARTS = re.compile(
-    r"(?:(?P<d>\d{1,8})d)?(?:(?P<h>\d{1,9})h)?(?:(?P<m>\d{1,9})m)?(?:(?P<s>\d{1,9})s)?(?:(?P<ms>\d{1,9})ms)?",
+    r"(?:(?P<d>\d{1,8}) *d *)?(?:(?P<h>\d{1,9}) *h *)?(?:(?P<m>\d{1,9}) *m *)?(?:(?P<s>\d{1,9}) *s *)?"
+    r"(?:(?P<ms>\d{1,9}) *ms)?",
     re.ASCII,
 )
 
@@ -188,7 +198,7 @@ def parse_duration(value: object) -> timedelta:
 
 
 def _match_duration(value: object) -> re.Match[str] | None:
-    text = value.strip().replace(" ", "") if isinstance(value, str) else ""
+    text = value.strip() if isinstance(value, str) else ""
     return _CLOCK.fullmatch(text) or _PARTS.fullmatch(text)
 
 
@@ -217,10 +227,14 @@ def format_duration(duration: timedelta) -> str:
 _DURATION_SCHEMA: Any = {
     "anyOf": [
         {"const": 0},
-        {"type": "string", "pattern": r"^\s*([0-9]+\.)?[0-9]{1,2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,7})?\s*$"},
         {
             "type": "string",
-            "pattern": r"^\s*(?=[0-9])([0-9]+d)?\s*([0-9]+h)?\s*([0-9]+m)?\s*([0-9]+s)?\s*([0-9]+ms)?\s*$",
+            "pattern": r"^\s*([0-9]{1,8}\.)?([01]?[0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,7})?\s*$",
+        },
+        {
+            "type": "string",
+            "pattern": r"^\s*(?=[0-9])([0-9]{1,8} *d *)?([0-9]{1,9} *h *)?([0-9]{1,9} *m *)?([0-9]{1,9} *s *)?"
+            r"([0-9]{1,9} *ms)?\s*$",
         },
     ]
 }

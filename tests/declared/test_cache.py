@@ -3,12 +3,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from reconciler.declared import load as load_module
+from reconciler.declared.cache import MemoryCache
 from reconciler.declared.load import load
 from reconciler.model import Key
 from schemas.v1.codec import dump_spec
-from tests.declared.builders import DATABASE, SERVER, desired, loaded, mailbox, together, write
+from tests.declared.builders import (
+    DATABASE,
+    SERVER,
+    desired,
+    document,
+    loaded,
+    mailbox,
+    only,
+    together,
+    write,
+)
+from tests.declared.pem import certificate_pem, key_pem
 
 
 def _cache_file(cache: Path) -> Path:
@@ -104,3 +117,27 @@ def test_files_with_errors_are_not_kept(tmp_path: Path) -> None:
     )
     load(tmp_path / "estate", cache=tmp_path / "cache")
     assert b"hunter2" not in _cache_file(tmp_path / "cache").read_bytes()
+
+
+def test_a_process_that_reads_again_finds_the_same(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "estate").mkdir()
+    (tmp_path / "estate/a.crt").write_bytes(certificate_pem(key))
+    (tmp_path / "estate/a.key").write_bytes(key_pem(key))
+    (tmp_path / "estate/a.key").chmod(0o600)
+    files = "{servers: [ex01], certificateFile: a.crt, privateKeyFile: a.key, services: [IMAP]}"
+    write(tmp_path / "estate", estate=together(SERVER, document("Certificate", "mail", files)))
+    memory = MemoryCache()
+    digests = {desired(load(tmp_path / "estate", cache=memory)).digest for _ in range(3)}
+    assert digests == {desired(load(tmp_path / "estate")).digest}
+
+
+def test_a_patch_is_not_forgotten_by_a_process_that_reads_again(tmp_path: Path) -> None:
+    write(tmp_path / "base", estate=together(SERVER, DATABASE, mailbox("alice")))
+    memory = MemoryCache()
+    patched: list[bool] = []
+    for text in ("", document("Mailbox", "alice", "{imapEnabled: false}"), ""):
+        write(tmp_path / "overlays/test", changes=text)
+        loaded_again = load(tmp_path, environment="test", cache=memory)
+        patched.append(not dump_spec(only(loaded_again, "Mailbox", "alice").spec)["imapEnabled"])
+    assert patched == [False, True, False]

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from reconciler.declared.load import load
-from reconciler.model import Ignore, Key, Severity
+from reconciler.model import Ignore, Key, Lifecycle, Severity
 from reconciler.rendering.diagnostics import render_diagnostics_text
 from reconciler.secret import SecretRef
 from schemas.v1.certificate import Certificate
@@ -237,3 +237,35 @@ def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, a=SERVER)
     (tmp_path / "a.yaml").chmod(0)
     assert codes(load(tmp_path)) == ["unreadable-file"]
+
+
+def test_a_document_may_ask_to_be_protected(tmp_path: Path) -> None:
+    text = IMAP_FOR_ALL + "lifecycle: {protect: true}\n"
+    assert only(loaded(tmp_path, SERVER, text), "ImapSettings", "ex01").lifecycle == Lifecycle(protect=True)
+
+
+def test_a_document_may_tell_its_former_name(tmp_path: Path) -> None:
+    text = mailbox("alice") + "lifecycle: {renamedFrom: alison}\n"
+    resource = only(loaded(tmp_path, SERVER, DATABASE, text), "Mailbox", "alice")
+    assert resource.lifecycle == Lifecycle(renamed_from="alison")
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ((mailbox("alison"),), "Mailbox/alison is still declared, at "),
+        ((mailbox("allie") + "lifecycle: {renamedFrom: alison}\n",), "has another new name already, at "),
+    ],
+)
+def test_a_former_name_is_free_and_has_one_successor(
+    others: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    text = mailbox("alice") + "lifecycle: {renamedFrom: alison}\n"
+    result = loaded(tmp_path, SERVER, DATABASE, text, *others)
+    assert codes(result) == ["rename"]
+    assert message in result.diagnostics[0].message
+
+
+def test_a_name_is_no_former_name_of_itself(tmp_path: Path) -> None:
+    text = mailbox("alice") + "lifecycle: {renamedFrom: alice}\n"
+    assert "its own name is no former one" in loaded(tmp_path, SERVER, DATABASE, text).diagnostics[0].message

@@ -191,4 +191,4 @@ def test_no_input_raises(content: bytes) -> None:
 def test_no_yaml_like_input_raises_and_positions_fit_values(text: str) -> None:
     documents, _ = read(text.encode(), FILE)
     for document in documents:
-        assert all(line <= text.count("\n") + 1 for (line, _), _ in index(document).values())
+        assert all(mark.value[0] <= text.count("\n") + 1 for mark in index(document).values())

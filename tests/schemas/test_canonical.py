@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 from pydantic import ValidationError
 
-from schemas.v1.canonical import parse_canonical
-from schemas.v1.codec import dump_spec, parse_spec
+from schemas.v1.canonical import digest_canonical, parse_canonical
+from schemas.v1.codec import digest_spec, dump_spec, parse_spec
 
 MAILBOX: dict[str, object] = {"database": "db01", "primarySmtpAddress": "alice@contoso.example"}
 
@@ -35,6 +35,7 @@ def test_it_gives_the_spec_that_was_dumped(kind: str, declared: Mapping[str, obj
     spec = parse_spec(kind, declared)
     assert parse_canonical(kind, dump_spec(spec)) == spec
     assert dump_spec(parse_canonical(kind, dump_spec(spec))) == dump_spec(spec)
+    assert digest_canonical(spec) == digest_spec(spec)
 
 
 def test_a_value_of_the_wrong_type_is_refused_as_ever() -> None:

@@ -54,6 +54,19 @@ def test_secrets_are_known() -> None:
     assert [path for path, field in fields("Mailbox").items() if field.is_secret] == ["password"]
 
 
+def test_what_is_security_relevant_says_why() -> None:
+    assert fields("ImapSettings")["loginType"].security == (
+        "decides whether a password may cross the network in clear text"
+    )
+    assert fields("ImapSettings")["banner"].security is None
+
+
+def test_what_is_in_a_security_relevant_group_is_security_relevant() -> None:
+    assert (
+        fields("Certificate")["selfSigned.validDays"].security == fields("Certificate")["selfSigned"].security
+    )
+
+
 def test_limits_and_the_word_unlimited_are_allowed() -> None:
     assert (
         fields("ReceiveConnector")["maxInboundConnection"].allowed == "between 1 and 2147483647 or Unlimited"

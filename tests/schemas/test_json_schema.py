@@ -166,7 +166,7 @@ def test_an_unknown_kind_is_refused() -> None:
 def test_a_kind_may_leave_fields_to_others() -> None:
     ignore = {"lifecycle": {"ignore": [{"path": "banner", "reason": "the branch office sets it"}]}}
     assert validator("ImapSettings").is_valid(document("ImapSettings") | ignore)
-    assert not validator("ImapSettings").is_valid(document("ImapSettings") | {"lifecycle": {"protect": True}})
+    assert not validator("ImapSettings").is_valid(document("ImapSettings") | {"lifecycle": {"prune": True}})
 
 
 def test_facts_go_along() -> None:
@@ -174,15 +174,17 @@ def test_facts_go_along() -> None:
         "maxConnectionsPerUser"
     ]
     assert found == {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": 2147483647,
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": 2147483647},
+            {"type": "string", "pattern": r"\$\{"},
+        ],
         "default": 16,
         "x-exchange-name": "MaxConnectionsPerUser",
         "x-unit": "connections",
         "x-range": "between 1 and 2147483647",
         "x-impact": "restart",
         "x-services": ["imap4", "imap4-backend"],
+        "x-security": "limits how many connections one client can hold",
         "description": fields("ImapSettings")["maxConnectionsPerUser"].description,
     }
 

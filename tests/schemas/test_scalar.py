@@ -58,7 +58,7 @@ def test_a_set_without_members_may_have_a_word() -> None:
 
 def test_one_text_is_not_a_list() -> None:
     found = only_error("ImapSettings", sslBindings="127.0.0.1:993")
-    assert found == 'expected a list, got "127.0.0.1:993": write [127.0.0.1:993]'
+    assert found == 'expected a list, got "127.0.0.1:993": write ["127.0.0.1:993"]'
 
 
 def test_a_wrong_member_is_pointed_at_by_its_index() -> None:

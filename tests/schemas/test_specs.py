@@ -80,7 +80,9 @@ def test_the_primary_address_is_not_kept_twice() -> None:
     assert found.smtp_addresses == ("alice@contoso.example", "a@contoso.example")
 
 
-@pytest.mark.parametrize("reference", [{"file": "secrets/alice"}, {"env": "ALICE"}])
+@pytest.mark.parametrize(
+    "reference", [{"file": "secrets/alice"}, {"env": "ALICE"}, {"encrypted": "secrets/alice.age"}]
+)
 def test_a_password_is_a_reference(reference: dict[str, str]) -> None:
     found = spec("Mailbox", password={"secretRef": reference})
     assert isinstance(found, Mailbox)
@@ -104,6 +106,6 @@ def test_a_password_in_the_clear_is_refused_and_not_repeated(value: object) -> N
     [(path, message)] = errors("Mailbox", password=value)
     assert path == "password"
     assert message.startswith(
-        "expected {secretRef: {file: PATH}} or {secretRef: {env: NAME}}, got something else"
+        "expected {secretRef: {file: PATH}}, {secretRef: {env: NAME}} or {secretRef: {encrypted: PATH}}, got something else"  # noqa: E501
     )
     assert "hunter2" not in message

@@ -1,0 +1,88 @@
+"""Which files of a source are read: all of a plain directory, or `base/` and one of `overlays/`.
+
+A directory with both is layered, and nothing of it is read before an environment is chosen: by name, or by giving
+`DIR/overlays/NAME` as the directory. Called by `load`, and by whoever has to know what a directory belongs to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.declared.source import Source
+from reconciler.declared.suggest import did_you_mean
+from reconciler.declared.syntax import error
+from reconciler.model import Diagnostic, Position, Severity
+
+BASE, OVERLAYS = "base", "overlays"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a run says about an estate beyond its files: the environment, and the values of variables as text."""
+
+    environment: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files to read, in order. `patches` are None in a plain directory."""
+
+    files: Sequence[Path]
+    patches: Sequence[Path] | None = None
+    problems: tuple[Diagnostic, ...] = ()
+
+
+def locate(directory: Path, environment: str | None) -> tuple[Path, str | None]:
+    """The directory that holds base/ and overlays/, and the environment, when given one of its overlays; else the two
+    as they are."""
+    whole = Path(os.path.abspath(directory))  # noqa: PTH100
+    if whole.parent.name != OVERLAYS or not (whole.parent.parent / BASE).is_dir():
+        return directory, environment
+    is_plain = len(directory.parts) > 2 and directory.parts[-2] == OVERLAYS
+    return (directory if is_plain else whole).parent.parent, environment or whole.name
+
+
+def layout(source: Source, environment: str | None) -> Layout | Diagnostic:
+    """The files of the environment, or why there are none."""
+    root, there = source.root, source.directories(source.root)
+    if BASE not in there or OVERLAYS not in there:
+        if environment is None:
+            return Layout(source.yaml_files(root))
+        message = (
+            f"{root}: there is no environment {environment}: the directory has no {BASE}/ and {OVERLAYS}/"
+        )
+        return _about(root, message, f"leave --environment out, or create {OVERLAYS}/{environment}/")
+    environments = source.directories(root / OVERLAYS)
+    if environment is None or environment not in environments:
+        return _not_chosen(root, environment, environments)
+    patches = source.yaml_files(root / OVERLAYS / environment)
+    return Layout(source.yaml_files(root / BASE), patches, tuple(map(_not_read, _stray(source))))
+
+
+def _stray(source: Source) -> list[Path]:
+    """YAML files beside base/ and overlays/, where nobody reads them."""
+    return [path for path in source.yaml_files(source.root) if path.parent == source.root]
+
+
+def _not_read(path: Path) -> Diagnostic:
+    message = f"this file is not read: it stands beside {BASE}/ and {OVERLAYS}/"
+    return Diagnostic(
+        "not-read", Severity.WARNING, message, Position(path, 1, 1), f"move it to {BASE}/ or an overlay"
+    )
+
+
+def _not_chosen(root: Path, environment: str | None, environments: Sequence[str]) -> Diagnostic:
+    listed = ", ".join(environments) or "none yet"
+    if environment is None:
+        hint = "choose one with --environment NAME or RECONCILE_ENVIRONMENT"
+        return _about(root, f"{root} has overlays, and no environment is chosen; there are: {listed}", hint)
+    message = f"{root}: there is no environment {environment}; there are: {listed}"
+    return _about(root, message, did_you_mean(environment, environments))
+
+
+def _about(root: Path, message: str, hint: str | None) -> Diagnostic:
+    return error("environment", message, Position(root, 0, 0), hint)
