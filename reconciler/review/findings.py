@@ -1,0 +1,62 @@
+"""What the guardrails say of head, sorted by whether it is new: the reviewer is asked about what this change brings.
+
+Base is held against the same policies, those of head, so a rule that a pull request adds does not make old trouble look
+new. A finding is the same one when policy and subject are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.guardrails.certificates import Facts, certificate_facts
+from reconciler.guardrails.evaluate import Circumstances, judge
+from reconciler.guardrails.policy import PolicySet
+from reconciler.model import Desired, LiveState, Plan, Resource
+from reconciler.review.git_source import GitSource
+from reconciler.review.model import Findings
+from reconciler.verdict import Finding, Verdict
+from schemas.v1.certificate import Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An estate of one revision with the plan that leads to it: what guardrails look at."""
+
+    desired: Desired
+    live: LiveState
+    plan: Plan
+    source: GitSource
+
+    def facts(self, resource: Resource, fqdn: str | None) -> Facts:
+        """What is known of a declared certificate, from its file in this revision."""
+        assert isinstance(resource.spec, Certificate)
+        return certificate_facts(resource.spec, fqdn, self.source.read)
+
+
+def findings(
+    base: Judged, head: Judged, policies: PolicySet, *, now: datetime, environment: Mapping[str, str]
+) -> Findings:
+    """New, remaining, fixed and waived ones."""
+    before, after = (
+        judge(side, policies, Circumstances(now, environment, facts_of=side.facts)) for side in (base, head)
+    )
+    return _sorted(before, after)
+
+
+def _sorted(base: Verdict, head: Verdict) -> Findings:
+    before = {_name(found) for found in base.findings if found.waiver is None}
+    standing = [found for found in head.findings if found.waiver is None]
+    after = {_name(found) for found in head.findings}
+    return Findings(
+        new=tuple(found for found in standing if _name(found) not in before),
+        remaining=tuple(found for found in standing if _name(found) in before),
+        fixed=tuple(found for found in base.findings if found.waiver is None and _name(found) not in after),
+        waived=tuple(found for found in head.findings if found.waiver is not None),
+        problems=head.problems,
+    )
+
+
+def _name(finding: Finding) -> tuple[str, str]:
+    return finding.policy, finding.subject

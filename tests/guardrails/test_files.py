@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from reconciler.guardrails.files import combine, estate_policies, load_policies
+from reconciler.guardrails.guard import Guard
+from reconciler.guardrails.policy import PolicySet
+from reconciler.verdict import UNJUDGED
+from tests.declared.builders import SERVER, desired, loaded
+from tests.guardrails.builders import imap, judged, planned, policies, policy, subjects, waiver
+
+
+def test_two_policies_of_one_id_are_an_error(tmp_path: Path) -> None:
+    rules = policies(tmp_path, policy("true"), policy("true"))
+    (problem,) = rules.diagnostics
+    assert problem.code == "duplicate-policy"
+    assert "policies.yaml:3:5" in problem.message
+
+
+def test_a_copy_takes_the_place_of_what_it_was_copied_from(tmp_path: Path) -> None:
+    shipped = policies(tmp_path / "shipped", policy("false", match="{kinds: [ImapSettings]}"))
+    own = policies(tmp_path / "own", policy("true"))
+    assert subjects(judged(combine(shipped, own), imap())) == []
+
+
+def test_waivers_may_be_about_policies_of_another_directory(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "waiver.yaml").write_text(waiver(), encoding="utf-8")
+    shipped = policies(tmp_path / "shipped", policy("true"))
+    assert combine(shipped, load_policies(tmp_path / "own")).diagnostics == ()
+
+
+def test_an_estate_without_policies_has_none(tmp_path: Path) -> None:
+    assert estate_policies(tmp_path) == PolicySet()
+    assert Guard().judge(planned([imap()]), tmp_path) is UNJUDGED
+
+
+def test_a_missing_directory_is_told(tmp_path: Path) -> None:
+    judgement = Guard((str(tmp_path / "nowhere"),)).judge(planned([imap()]), tmp_path)
+    assert [one.code for one in judgement.verdict.diagnostics] == ["directory"]
+
+
+def test_the_policies_of_an_estate_are_no_declarations(tmp_path: Path) -> None:
+    policies(tmp_path / "policies", policy("true"))
+    assert desired(loaded(tmp_path, SERVER)).resources.keys() == {("Server", "ex01")}
+
+
+def test_the_line_of_a_finding_is_at_hand(tmp_path: Path) -> None:
+    policies(tmp_path / "policies", policy("false", match="{kinds: [Server]}"))
+    plan = planned(desired(loaded(tmp_path, SERVER)).resources.values())
+    judgement = Guard().judge(plan, tmp_path)
+    (found,) = judgement.verdict.diagnostics
+    assert found.position is not None
+    assert "kind: Server" in judgement.sources[found.position.file]
+
+
+def test_the_environment_is_a_label(tmp_path: Path) -> None:
+    policies(tmp_path / "policies", policy("false", match="{labels: {environment: production}}"))
+    plan = planned([imap()])
+    assert Guard().judge(plan, tmp_path).verdict.diagnostics == ()
+    assert len(Guard(environment="production").judge(plan, tmp_path).verdict.diagnostics) == 1
