@@ -28,6 +28,7 @@ schemas: $(VENV)/.ready
 	$(BIN)/reconcile schema --write
 
 docs: schemas
+	$(BIN)/python -m tests.support.guardrails_page
 	$(BIN)/python -m tests.support.drawing
 
 $(VENV)/.ready: pyproject.toml requirements.lock

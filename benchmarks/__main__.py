@@ -7,13 +7,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import mail, planning
+from benchmarks import daemon, mail, planning
 from benchmarks.results import Figure, print_table, write_json
 
 
 def _measure(args: argparse.Namespace) -> Iterator[Figure]:
     if args.area in {"all", "plan"}:
         yield from planning.run(tuple(args.sizes))
+    if args.area in {"all", "daemon"}:
+        yield from daemon.run(max(args.sizes))
     if args.area in {"all", "mail"}:
         yield from mail.run(seconds=args.seconds)
 
@@ -21,7 +23,7 @@ def _measure(args: argparse.Namespace) -> Iterator[Figure]:
 def main(argv: list[str]) -> int:
     """Run what was asked for; each figure is announced on standard error as it comes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("area", nargs="?", choices=["all", "plan", "mail"], default="all")
+    parser.add_argument("area", nargs="?", choices=["all", "plan", "daemon", "mail"], default="all")
     parser.add_argument(
         "--sizes", type=int, nargs="+", default=list(planning.TARGETS), help="resources to plan"
     )

@@ -69,6 +69,15 @@ class Ignore:
 
 
 @dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """How a declaration asks to be treated. `protect`: never delete it, and keep that mark on the live resource.
+    `renamed_from`: its metadata.name before, so that it is renamed and not made anew."""
+
+    protect: bool = False
+    renamed_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Resource:
     """One declared resource after selection: live name, checked spec, where it and its fields stand.
 
@@ -83,6 +92,7 @@ class Resource:
     ignore: tuple[Ignore, ...]
     positions: Mapping[str, Position]
     labels: Mapping[str, str] = field(default_factory=dict)
+    lifecycle: Lifecycle = Lifecycle()
 
     def position(self, path: str = "") -> Position:
         """Where `path` is declared; the document's position when the field is not mentioned."""
@@ -99,7 +109,8 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A resource that is live: its spec, its revision, and the digest of each secret it holds."""
+    """A resource that is live: its spec, its revision, and the digest of each secret it holds. `managed_by` is
+    "reconciler" when an apply made it; a `protected` one is not deleted."""
 
     spec: Spec
     revision: int
@@ -108,6 +119,7 @@ class Present:
     updated_at: str | None = None
     apply_id: str | None = None
     managed_by: str | None = None
+    protected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +182,21 @@ class FieldChange:
 @dataclass(frozen=True, slots=True)
 class Change:
     """Create, update or delete of one live resource. `revision` is the live revision it was planned against (None:
-    absent)."""
+    absent). An update with `renamed_from` (a live name) renames that resource first, and `revision` is that one's.
+    `cascades` are the live resources that refer to one that is deleted; they are deleted as well."""
 
     key: Key
     action: Action
     fields: tuple[FieldChange, ...]
     revision: int | None
     position: Position | None
+    renamed_from: str | None = None
+    cascades: tuple[Key, ...] = ()
+
+    @property
+    def live_key(self) -> Key:
+        """What the resource is called while the change has not been made."""
+        return Key(self.key.kind, self.renamed_from or self.key.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +229,65 @@ class ServiceImpact:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """Which resources a plan is for: globs on "Kind/name", or "server=NAME" for all that belongs to a server. Nothing
+    in `only` means everything; `exclude` wins."""
+
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def is_partial(self) -> bool:
+        """True when something may be left out."""
+        return bool(self.only or self.exclude)
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Whether what is live and not declared goes. `named` are deletions asked for one by one (--delete Kind/name),
+    which need no `is_on` and are bound by no threshold."""
+
+    is_on: bool = False
+    named: frozenset[Key] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A deletion that was asked for and is not planned, and why."""
+
+    key: Key
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a plan goes: servers and mailboxes that notice it; services and sessions are counted from its impacts."""
+
+    servers: tuple[str, ...] = ()
+    mailboxes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Resources that are left as they are until a time, and why. `pattern` is "Kind/name", `*` matches any text;
+    `until` and `since` are ISO 8601, UTC."""
+
+    pattern: str
+    until: str
+    reason: str
+    by: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Ordered changes, their impact, and what they were made from.
 
     `fingerprint` maps each touched resource to the live revision seen (None: absent). `undeclared` are live resources
-    that no file declares: listed, never deleted. `owed` are service actions that live configuration is still waiting
-    for although no field changes.
+    that no file declares and that stay; `refused` are those of them whose deletion was asked for in vain. `owed` are
+    service actions that live configuration is still waiting for although no field changes. `selection` says which part
+    of the estate was looked at; whatever it leaves out is in none of these. `held` are resources that a hold keeps as
+    they are, whatever the files say.
     """
 
     configuration_digest: str
@@ -224,6 +297,15 @@ class Plan:
     undeclared: tuple[Key, ...] = ()
     unreadable: tuple[tuple[Key, str], ...] = ()
     owed: tuple[ServiceImpact, ...] = ()
+    selection: Selection = Selection()
+    refused: tuple[Refusal, ...] = ()
+    reach: Reach = Reach()
+    held: tuple[tuple[Key, Hold], ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """False when a part of the live state could not be read: what it needs is unknown."""
+        return not self.unreadable
 
     @property
     def is_empty(self) -> bool:

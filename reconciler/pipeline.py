@@ -1,4 +1,4 @@
-"""read → check → resolve → observe → diff → plan, as one call that can only look.
+"""read → check → resolve → observe → diff → plan → guard, as one call that can only look.
 
 `reconcile plan`, `apply`, `drift` and the daemon all start here, so they cannot differ. It is given a `Reader`: nothing
 in it can write. What the files have wrong comes back as diagnostics; what the target has wrong is raised.
@@ -6,15 +6,25 @@ in it can write. What the files have wrong comes back as diagnostics; what the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.applying.secrets import digests
+from reconciler.declared.layout import Inputs
 from reconciler.declared.load import load
-from reconciler.model import Desired, Diagnostic, LiveState, Plan, Severity
-from reconciler.planning.plan import make_plan
+from reconciler.model import Desired, Diagnostic, Hold, Key, LiveState, Plan, Prune, Selection, Severity
+from reconciler.planning.moves import move_problems
+from reconciler.planning.plan import EVERYTHING, NO_PRUNE, make_plan
+from reconciler.planning.rename import rename_problems
 from reconciler.targets.target import Reader
+from reconciler.verdict import UNJUDGED, Judged
+
+if TYPE_CHECKING:
+    from reconciler.guardrails.guard import Guard
+
+NO_INPUTS = Inputs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +37,50 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan with all that applying it needs. `diagnostics` are warnings."""
+    """A plan with all that applying it needs. `diagnostics` are warnings; `digests` are those of the declared secrets
+    under the target's key; `judged` is what guardrails say of it, nothing when none were asked."""
 
     desired: Desired
     live: LiveState
     plan: Plan
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[Path, str]
+    digests: Mapping[Key, Mapping[str, str]] = field(default_factory=dict)
+    judged: Judged = UNJUDGED
 
 
-def plan_directory(directory: Path, reader: Reader, *, cache: Path | None = None) -> Planned | Rejected:
-    """Plan what `directory` declares against what is live. Raises TargetError."""
-    loaded = load(directory, cache=cache)
+def plan_directory(  # noqa: PLR0913
+    directory: Path,
+    reader: Reader,
+    *,
+    cache: Path | None = None,
+    inputs: Inputs = NO_INPUTS,
+    selection: Selection = EVERYTHING,
+    prune: Prune = NO_PRUNE,
+    holds: Sequence[Hold] = (),
+) -> Planned | Rejected:
+    """Plan what `directory` declares against what is live. Raises TargetError, and SelectionError when what is selected
+    or named for deletion does not exist."""
+    loaded = load(directory, cache=cache, environment=inputs.environment, variables=inputs.variables)
     if loaded.desired is None or has_errors(loaded.diagnostics):
         return Rejected(loaded.diagnostics, loaded.sources)
-    found, unreadable = digests(loaded.desired, reader.digest_key())
-    diagnostics = (*loaded.diagnostics, *unreadable)
-    if unreadable:
+    found, problems = digests(loaded.desired, reader.digest_key())
+    problems = (*problems, *rename_problems(loaded.desired))
+    diagnostics = (*loaded.diagnostics, *problems)
+    if has_errors(problems):
         return Rejected(diagnostics, loaded.sources)
     live = reader.observe({key: resource.spec for key, resource in loaded.desired.resources.items()})
-    plan = make_plan(loaded.desired, live, digests=found)
-    return Planned(loaded.desired, live, plan, diagnostics, loaded.sources)
+    plan = make_plan(loaded.desired, live, digests=found, selection=selection, prune=prune, holds=holds)
+    if moves := tuple(move_problems(plan, loaded.desired, live)):
+        return Rejected((*diagnostics, *moves), loaded.sources)
+    return Planned(loaded.desired, live, plan, diagnostics, loaded.sources, found)
+
+
+def guarded(planned: Planned | Rejected, directory: Path, guard: Guard) -> Planned | Rejected:
+    """The plan, held against the policies that `guard` asks for and those of the estate itself."""
+    if isinstance(planned, Rejected):
+        return planned
+    return replace(planned, judged=guard.judge(planned, directory))
 
 
 def has_errors(diagnostics: tuple[Diagnostic, ...]) -> bool:

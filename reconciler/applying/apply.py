@@ -9,74 +9,118 @@ state. `cli/` and `daemon/` call this; neither writes to a target by itself.
 from __future__ import annotations
 
 import secrets as randomness
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from pydantic import JsonValue
+
 from reconciler.applying import history
+from reconciler.applying.events import Progress, silently
 from reconciler.applying.history import Author
 from reconciler.applying.journal import Journal, JournalState, prune
-from reconciler.applying.transaction import Ending, Progress, Transaction
+from reconciler.applying.transaction import DEFAULT_PARALLELISM, Ending, Manner, Transaction
 from reconciler.applying.verify import Verify
 from reconciler.applying.work import owed_actions, plan_digest, prepare
-from reconciler.model import Desired, LiveState, Plan, Report
+from reconciler.model import Desired, Key, LiveState, Plan, Report
 from reconciler.state import StateDirectory
-from reconciler.targets.target import Target
+from reconciler.targets.target import Target, TargetError
 
 
 def _never() -> bool:
     return False
 
 
-def _silently(_: object) -> None:
-    return None
+class ApplyLeftError(Exception):
+    """Somebody did not want to wait for the current step. The next run settles what was begun; `report` is how far it
+    had come."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.error)
+        self.report = report
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """What makes an apply another thing than making live what files declare: the versions that it brings back, and what
+    the history says of its origin, such as the entry that it rolls back to."""
+
+    restores: Mapping[Key, int] = field(default_factory=dict)
+    origin: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+PLAIN = Special()
 
 
 @dataclass(frozen=True, slots=True)
 class Applier:
     """What an apply needs besides its plan: where to write, who writes, how to probe, whom to tell of each step.
 
-    `should_stop` is asked before each write: true takes back what was written.
+    `should_stop` is asked before each step: true takes back what was written. `parallelism`: servers at once.
     """
 
     target: Target
     state: StateDirectory
     author: Author
     verify: Verify
-    progress: Progress = _silently
+    progress: Progress = silently
     should_stop: Callable[[], bool] = _never
+    parallelism: int = DEFAULT_PARALLELISM
+    sleep: Callable[[float], None] = time.sleep
 
-    def apply(self, plan: Plan, *, desired: Desired, live: LiveState) -> Report:
-        """Carry the plan out, or take all of it back. Raises SecretError before anything is written."""
-        work = prepare(plan, desired=desired, live=live)
+    def apply(self, plan: Plan, *, desired: Desired, live: LiveState, special: Special = PLAIN) -> Report:
+        """Carry the plan out, or take all of it back. Raises SecretError before anything is written, ApplyLeftError
+        when a KeyboardInterrupt comes in between."""
+        work = prepare(plan, desired=desired, live=live, restores=special.restores)
         planned = JournalState(
             apply_id=new_apply_id(),
             actor=self.author.user,
             plan_digest=plan_digest(plan),
+            configuration_digest=plan.configuration_digest,
+            origin=special.origin,
             changes=tuple(piece.change for piece in work),
             owed=owed_actions(plan),
         )
         journal = Journal.begin(self.state.journals, planned)
-        ending = self.transaction(journal).carry_out(work, should_stop=self.should_stop)
+        transaction = self.transaction(journal)
+        try:
+            ending = transaction.carry_out(work)
+        except KeyboardInterrupt as stop:
+            raise ApplyLeftError(transaction.report(_LEFT)) from stop
         return self.close(journal, ending, author=self.author)
 
     def transaction(self, journal: Journal) -> Transaction:
         """The steps of `journal` on this target."""
-        return Transaction(self.target, journal, verify=self.verify, progress=self.progress)
+        manner = Manner(self.progress, self.should_stop, self.parallelism, self.sleep)
+        return Transaction(self.target, journal, verify=self.verify, manner=manner)
 
     def close(self, journal: Journal, ending: Ending, *, author: Author) -> Report:
         """History first, then the journal's last record: a kill in between repeats the line, and it is kept once."""
         history.append(
             self.state.history,
-            ending.report,
-            author=author,
-            plan_digest=journal.state.plan_digest,
-            is_finished=ending.record is not None,
+            history.entry_of(
+                ending.report,
+                author=author,
+                state=journal.state,
+                record=ending.record,
+                epoch=self._epoch(),
+            ),
         )
         if ending.record is not None:
             journal.record(ending.record)
         prune(self.state.journals)
         return ending.report
+
+    def _epoch(self) -> int | None:
+        """The live revision that the apply ended at; None when the target is gone."""
+        try:
+            return self.target.epoch()
+        except TargetError:
+            return None
+
+
+_LEFT = "left in the middle, as you asked; the next `reconcile apply` finishes it or takes it back"
 
 
 def new_apply_id() -> str:

@@ -1,7 +1,7 @@
 """history.jsonl: one line an apply, appended and never changed. Who, when, which plan, which commit, what became of it.
 
 Written by the verb or the daemon that applied, and by recovery for an apply that was killed. It holds no spec and no
-secret. A machine may read it as JSON lines; unknown keys are to be ignored.
+secret. A machine may read it as JSON lines; unknown keys are to be ignored. Entries are numbered from 1 by their line.
 """
 
 from __future__ import annotations
@@ -10,17 +10,25 @@ import json
 import os
 import subprocess
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
+from reconciler.applying.journal import JournalState
 from reconciler.model import Report
+from reconciler.state import append_private
 
 FORMAT = "reconciler/history/v1"
 #: Bytes at the end of the history that are searched for an apply that may have been written down already.
 SEARCHED_TAIL = 1 << 20
+
+
+class HistoryError(Exception):
+    """The history does not hold what was asked for; the text is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +39,128 @@ class Author:
     commit: str | None = None
 
 
-def append(path: Path, report: Report, *, author: Author, plan_digest: str, is_finished: bool) -> None:
-    """Add the report, unless the finished apply is there: a kill before the journal's last record repeats the call.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line as it was written, and its number."""
+
+    number: int
+    values: Mapping[str, Any]
+
+    @property
+    def apply_id(self) -> str:
+        """Which apply it tells of."""
+        return str(self.values["applyId"])
+
+    @property
+    def outcome(self) -> str:
+        """ "applied", "rolled back" or "unfinished"."""
+        return str(self.values.get("outcome") or ("applied" if self.values["success"] else "rolled back"))
+
+    @property
+    def epoch(self) -> int | None:
+        """The live revision at its end; None when it is not known."""
+        found: int | None = self.values.get("epoch")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class FailedConfiguration:
+    """A configuration that was tried and rolled back for its own fault: a rejected value, a service that does not start
+    with it, a probe that fails."""
+
+    digest: str
+    error: str
+    time: str
+    number: int
+
+
+def entry_of(
+    report: Report, *, author: Author, state: JournalState, record: str | None, epoch: int | None
+) -> dict[str, JsonValue]:
+    """What the history keeps of an apply that ended with this journal record (None: it is unfinished)."""
+    actions = {str(change.key): change.action.value for change in state.changes}
+    actions |= {owed.service: owed.action.value for owed in state.owed}
+    return {
+        "format": FORMAT,
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "applyId": report.apply_id,
+        "finished": record is not None,
+        "outcome": {"committed": "applied", "rolled back": "rolled back"}.get(record or "", "unfinished"),
+        "user": author.user,
+        "commit": author.commit,
+        "plan": state.plan_digest,
+        "configuration": state.configuration_digest,
+        "blamesConfiguration": state.blames_configuration,
+        **({"origin": dict(state.origin)} if state.origin else {}),
+        "epoch": epoch,
+        "success": report.is_success,
+        "error": report.error,
+        "counts": dict(Counter(step.outcome.value for step in report.steps)),
+        "steps": [
+            {
+                "subject": step.subject,
+                "action": actions.get(step.subject),
+                "outcome": step.outcome.value,
+                "detail": step.detail,
+            }
+            for step in report.steps
+        ],
+    }
+
+
+def append(path: Path, entry: Mapping[str, JsonValue]) -> None:
+    """Add the entry, unless the finished apply is there: a kill before the journal's last record repeats the call.
 
     An apply that could not be rolled back is added unfinished, and again when a later run has finished it.
     """
-    if _holds(path, report.apply_id):
+    if _holds(path, str(entry["applyId"])):
         return
-    entry = _entry(report, author, plan_digest=plan_digest, is_finished=is_finished)
     line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
-    with path.open("ab") as file:
+    with append_private(path) as file:
         if file.tell() and not _ends_with_newline(path):
             file.write(b"\n")
         file.write(line)
         file.flush()
         os.fsync(file.fileno())
+
+
+def entries(path: Path) -> Iterator[Entry]:
+    """All entries, oldest first. A line that a full disk has torn is left out, and keeps its number."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                values = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(values, dict) and values.get("format") == FORMAT:
+                yield Entry(number, values)
+
+
+def entry(path: Path, number: int) -> Entry:
+    """One entry. Raises HistoryError when there is none of that number."""
+    last = 0
+    for found in entries(path):
+        if found.number == number:
+            return found
+        last = found.number
+    there = f"the last one is {last}" if last else "the history is empty"
+    raise HistoryError(f"the history has no entry {number}; {there}")
+
+
+def failed_configuration(path: Path, digest: str) -> FailedConfiguration | None:
+    """How the configuration of this digest failed when it was tried last, if that was its own fault; it will fail again
+    as it is. None when it was never tried, has succeeded, or failed for another reason, such as somebody else's write
+    or a runtime that went away. The daemon asks before it applies."""
+    newest = None
+    for found in entries(path):
+        if found.values.get("configuration") == digest and found.outcome != "unfinished":
+            newest = found
+    if newest is None or newest.outcome != "rolled back" or not newest.values.get("blamesConfiguration"):
+        return None
+    values = newest.values
+    return FailedConfiguration(digest, str(values["error"]), str(values["time"]), newest.number)
 
 
 def git_commit(directory: Path) -> str | None:
@@ -54,26 +169,6 @@ def git_commit(directory: Path) -> str | None:
     if not head:
         return None
     return head + ("+" if _git(directory, "status", "--porcelain", "--", ".") else "")
-
-
-def _entry(report: Report, author: Author, *, plan_digest: str, is_finished: bool) -> dict[str, JsonValue]:
-    counts = Counter(step.outcome.value for step in report.steps)
-    return {
-        "format": FORMAT,
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "applyId": report.apply_id,
-        "finished": is_finished,
-        "user": author.user,
-        "commit": author.commit,
-        "plan": plan_digest,
-        "success": report.is_success,
-        "error": report.error,
-        "counts": dict(counts),
-        "steps": [
-            {"subject": step.subject, "outcome": step.outcome.value, "detail": step.detail}
-            for step in report.steps
-        ],
-    }
 
 
 def _holds(path: Path, apply_id: str) -> bool:

@@ -1,15 +1,17 @@
 """The journal of one apply: what will be done, what was done, each record written before the next step.
 
-One file an apply, one JSON object a line. `JournalState` is the fold of the records: `apply` acts on it while it writes
-them, `recovery` on what a killed apply left; so both run the same steps. It never holds a spec or a secret, only keys
-and revisions: a change is taken back by revision, and what is owed to services is known by their names.
+One file an apply, one JSON object a line; a record about writes names all of a batch. `JournalState` is the fold of the
+records: `apply` acts on it while it writes them, `recovery` on what a killed apply left; so both run the same steps. It
+never holds a spec or a secret, only keys and revisions: a change is taken back by revision, and what is owed to
+services is known by their names.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from reconciler.model import Action, Key, ServiceAction
+from reconciler.state import append_private
 
 FORMAT = "reconciler/journal/v1"
 #: Finished journals that are kept for reading; older ones are removed (history.jsonl stays).
@@ -34,11 +37,18 @@ class JournalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
-    """One change as the journal knows it; `previous` is the live revision before it (None: absent)."""
+    """One change as the journal knows it; `previous` is the live revision before it (None: absent), of the resource
+    that was called `renamed_from` if that is given."""
 
     key: Key
     action: Action
     previous: int | None
+    renamed_from: str | None = None
+
+    @property
+    def live_key(self) -> Key:
+        """What the resource is called while the change has not been made."""
+        return Key(self.key.kind, self.renamed_from or self.key.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +58,26 @@ class OwedAction:
     service: str
     action: ServiceAction
 
+    @property
+    def server(self) -> str:
+        """The server that it is on."""
+        return self.service.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
     """What the records say so far.
 
     A write that is in `started` but not in `written` has an unknown outcome; a deleted resource is written at revision
-    None. `rolling_back` is the reason, once the apply is being taken back.
+    None. `rolling_back` is the reason, once the apply is being taken back; `blames_configuration`: the reason is what
+    was declared, so that the same would fail again. `origin` says what asked for this apply, for the history.
     """
 
     apply_id: str = ""
     actor: str = ""
     plan_digest: str = ""
+    configuration_digest: str = ""
+    origin: Mapping[str, JsonValue] = field(default_factory=dict)
     changes: tuple[PlannedChange, ...] = ()
     owed: tuple[OwedAction, ...] = ()
     started: frozenset[Key] = frozenset()
@@ -67,6 +85,7 @@ class JournalState:
     served: frozenset[str] = frozenset()
     is_verified: bool = False
     rolling_back: str | None = None
+    blames_configuration: bool = False
     restored: frozenset[Key] = frozenset()
     is_finished: bool = False
 
@@ -82,6 +101,7 @@ class Journal:
     def __init__(self, path: Path, state: JournalState) -> None:
         self.path = path
         self.state = state
+        self._lock = threading.Lock()
 
     @classmethod
     def begin(cls, directory: Path, planned: JournalState) -> Journal:
@@ -94,6 +114,8 @@ class Journal:
             applyId=planned.apply_id,
             actor=planned.actor,
             planDigest=planned.plan_digest,
+            configuration=planned.configuration_digest,
+            origin=dict(planned.origin),
             changes=[_change_json(change) for change in planned.changes],
             owed=[{"service": owing.service, "action": owing.action.value} for owing in planned.owed],
         )
@@ -115,16 +137,16 @@ class Journal:
     def record(self, record: str, **fields: JsonValue) -> None:
         """Append one record and return when it is with the kernel, so that a kill loses none, and on disk.
 
-        The two records of a write are synced with the next other one: should the machine itself fail before, the live
-        resource tells by its apply id that it was written.
+        The records of writes are synced with the next other one: should the machine itself fail before, the live
+        resource tells by its apply id that it was written. May be called from several threads.
         """
         entry: dict[str, Any] = {"record": record, "time": datetime.now(UTC).isoformat(), **fields}
-        with self.path.open("ab") as file:
+        with self._lock, append_private(self.path) as file:
             file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
             file.flush()
             if record not in KNOWN_FROM_LIVE:
                 os.fsync(file.fileno())
-        self.state = fold(self.state, entry)
+            self.state = fold(self.state, entry)
 
 
 def unfinished(directory: Path) -> tuple[Journal, ...]:
@@ -172,19 +194,23 @@ def _planned(_: JournalState, entry: Mapping[str, Any]) -> JournalState:
         apply_id=entry["applyId"],
         actor=entry["actor"],
         plan_digest=entry["planDigest"],
+        configuration_digest=entry.get("configuration", ""),
+        origin=entry.get("origin", {}),
         changes=tuple(
-            PlannedChange(_key(item), Action(item["action"]), item["previous"]) for item in entry["changes"]
+            PlannedChange(_key(item), Action(item["action"]), item["previous"], item.get("renamedFrom"))
+            for item in entry["changes"]
         ),
         owed=tuple(OwedAction(item["service"], ServiceAction(item["action"])) for item in entry["owed"]),
     )
 
 
 def _write_started(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
-    return replace(state, started=state.started | {_key(entry)})
+    return replace(state, started=state.started.union(_key(item) for item in entry["changes"]))
 
 
 def _written(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
-    return replace(state, written={**state.written, _key(entry): entry["revision"]})
+    new = {_key(item): item["revision"] for item in entry["changes"]}
+    return replace(state, written={**state.written, **new})
 
 
 def _service_started(state: JournalState, _: Mapping[str, Any]) -> JournalState:
@@ -200,11 +226,13 @@ def _verified(state: JournalState, _: Mapping[str, Any]) -> JournalState:
 
 
 def _rolling_back(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
-    return replace(state, rolling_back=entry["reason"])
+    return replace(
+        state, rolling_back=entry["reason"], blames_configuration=entry.get("blamesConfiguration", False)
+    )
 
 
 def _restored(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
-    return replace(state, restored=state.restored | {_key(entry)})
+    return replace(state, restored=state.restored.union(_key(item) for item in entry["changes"]))
 
 
 def _finished(state: JournalState, _: Mapping[str, Any]) -> JournalState:
@@ -230,8 +258,14 @@ def key_json(key: Key) -> dict[str, JsonValue]:
     return {"kind": key.kind, "name": key.name}
 
 
+def keys_json(changes: Iterable[PlannedChange]) -> list[JsonValue]:
+    """How a record names many."""
+    return [key_json(change.key) for change in changes]
+
+
 def _change_json(change: PlannedChange) -> JsonValue:
-    return {**key_json(change.key), "action": change.action.value, "previous": change.previous}
+    renamed = {"renamedFrom": change.renamed_from} if change.renamed_from else {}
+    return {**key_json(change.key), "action": change.action.value, "previous": change.previous, **renamed}
 
 
 def _key(entry: Mapping[str, Any]) -> Key:

@@ -1,8 +1,8 @@
 """Real logons over IMAP, POP3 and SMTP with the standard library's clients, as a user's program would make them.
 
 Each function connects to one listener, checks the greeting and the certificate, logs on when a mailbox is at hand and
-the server offers it, and says in a few words what it saw. Anything else raises `LogonError`. `verify` chooses the
-listener.
+the server offers it, and says in a few words what it saw. Anything else raises `LogonError`, and the connection is then
+cut without a goodbye, which a tarpit would only delay. `verify` chooses the listener, `message` sends mail through one.
 """
 
 from __future__ import annotations
@@ -10,20 +10,29 @@ from __future__ import annotations
 import imaplib
 import poplib
 import smtplib
-from collections.abc import Callable, Iterator
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from reconciler.applying.deadline import STEP, Deadline, DeadlineError
 from reconciler.applying.trust import Trust, TrustError
 from reconciler.targets.target import HealthMailbox
 
-#: Seconds for each step of a probe.
-TIMEOUT = 10.0
+#: What an SMTP client calls itself (RFC 2606: a name that cannot exist).
+OWN_NAME = "probe.invalid"
+_PERMANENT = 500  # SMTP replies from here on stay the same when asked again (RFC 5321 4.2.1)
 
 
 class LogonError(Exception):
-    """A listener did not do what a client expects of it; the text says what happened."""
+    """A listener did not do what a client expects of it; the text says what happened. `is_final`: it answered, and
+    would answer the same again."""
+
+    def __init__(self, text: str, *, is_final: bool) -> None:
+        super().__init__(text)
+        self.is_final = is_final
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,54 +47,66 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-Logon = Callable[[Endpoint, Trust, HealthMailbox], str]
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What it takes to go to a listener: where, whom to trust, who one is, and how long it may take."""
+
+    endpoint: Endpoint
+    trust: Trust
+    mailbox: HealthMailbox
+    deadline: Deadline
 
 
-def imap_logon(endpoint: Endpoint, trust: Trust, mailbox: HealthMailbox) -> str:
+Logon = Callable[[Visit], str]
+
+
+def imap_logon(visit: Visit) -> str:
     """Greeting, TLS, LOGIN, SELECT INBOX, LOGOUT."""
-    with _errors_told(endpoint), _imap(endpoint, trust) as client:
-        if mailbox.database is None:
-            return _greeted(endpoint)
+    with imap_session(visit) as client:
+        if visit.mailbox.database is None:
+            return _greeted(visit.endpoint)
         if "LOGINDISABLED" in client.capabilities:
-            return f"greeting on {endpoint}; it does not take a logon without TLS"
-        client.login(mailbox.address, mailbox.password.reveal())
-        _expect_ok(client.select("INBOX", readonly=True))
-        return f"logon and SELECT INBOX on {_with_tls(endpoint)}"
+            return f"greeting on {visit.endpoint}; it does not take a logon without TLS"
+        select_inbox(client, visit, readonly=True)
+        return f"logon and SELECT INBOX on {with_tls(visit.endpoint)}"
 
 
-def pop_logon(endpoint: Endpoint, trust: Trust, mailbox: HealthMailbox) -> str:
+def select_inbox(client: imaplib.IMAP4, visit: Visit, *, readonly: bool = False) -> None:
+    """Log on and open the INBOX."""
+    client.socket().settimeout(visit.deadline.step())
+    client.login(visit.mailbox.address, visit.mailbox.password.reveal())
+    expect_ok(client.select("INBOX", readonly=readonly))
+
+
+def pop_logon(visit: Visit) -> str:
     """Greeting, TLS, USER and PASS, STAT, QUIT."""
-    with _errors_told(endpoint), _pop(endpoint, trust) as client:
-        if mailbox.database is None:
-            return _greeted(endpoint)
-        if endpoint.tls == "none" and "USER" not in client.capa():
-            return f"greeting on {endpoint}; it does not take a logon without TLS"
-        client.user(mailbox.address)
-        client.pass_(mailbox.password.reveal())
-        client.stat()
-        return f"logon and STAT on {_with_tls(endpoint)}"
+    with pop_session(visit) as client:
+        if visit.mailbox.database is None:
+            return _greeted(visit.endpoint)
+        if visit.endpoint.tls == "none" and "USER" not in client.capa():
+            return f"greeting on {visit.endpoint}; it does not take a logon without TLS"
+        open_maildrop(client, visit)
+        return f"logon and STAT on {with_tls(visit.endpoint)}"
 
 
-def smtp_logon(endpoint: Endpoint, trust: Trust, mailbox: HealthMailbox) -> str:
+def open_maildrop(client: poplib.POP3, visit: Visit) -> int:
+    """Log on; returns the number of messages."""
+    client.sock.settimeout(visit.deadline.step())
+    client.user(visit.mailbox.address)
+    client.pass_(visit.mailbox.password.reveal())
+    return client.stat()[0]
+
+
+def smtp_logon(visit: Visit) -> str:
     """Greeting, EHLO, STARTTLS and AUTH as far as they are offered, NOOP, QUIT."""
-    with _errors_told(endpoint), _smtp(endpoint, trust) as client:
-        is_protected = endpoint.tls == "implicit"
-        if client.has_extn("STARTTLS"):
-            client.starttls(context=trust.context())
-            trust.check(client.sock)
-            client.ehlo()
-            is_protected = True
-        words = ["EHLO", *(["TLS"] if is_protected else [])]
-        if client.has_extn("AUTH") and mailbox.database is not None:
-            client.login(mailbox.address, mailbox.password.reveal())
-            words.append("AUTH")
+    with smtp_session(visit) as (client, words):
         client.noop()
-        return f"{', '.join(words)} on {endpoint}"
+        return f"{', '.join(words)} on {visit.endpoint}"
 
 
-def smtp_greeting(endpoint: Endpoint) -> str:
+def smtp_greeting(endpoint: Endpoint, deadline: Deadline) -> str:
     """Nothing but the greeting: what an internal listener gives to a stranger."""
-    with _errors_told(endpoint), closing(smtplib.SMTP(timeout=TIMEOUT)) as client:
+    with _errors_told(endpoint), closing(smtplib.SMTP(timeout=deadline.step())) as client:
         code, text = client.connect(endpoint.host, endpoint.port)
         if code != 220:
             raise smtplib.SMTPConnectError(code, text)
@@ -93,66 +114,97 @@ def smtp_greeting(endpoint: Endpoint) -> str:
 
 
 @contextmanager
-def _imap(endpoint: Endpoint, trust: Trust) -> Iterator[imaplib.IMAP4]:
-    client = _connect_imap(endpoint, trust)
-    try:
+def imap_session(visit: Visit) -> Iterator[imaplib.IMAP4]:
+    """A connection over TLS as far as the listener offers it, before logon. Raises LogonError, also for what the block
+    raises."""
+    endpoint = visit.endpoint
+    with _errors_told(endpoint), _ending(_connect_imap(visit)) as client:
         if endpoint.tls == "starttls":
-            client.starttls(trust.context())
+            client.starttls(visit.trust.context())
         if endpoint.tls != "none":
-            trust.check(client.sock)
+            visit.trust.check(client.sock)
         yield client
-    finally:
-        with suppress(OSError, imaplib.IMAP4.error):
-            client.logout()
-
-
-def _connect_imap(endpoint: Endpoint, trust: Trust) -> imaplib.IMAP4:
-    if endpoint.tls == "implicit":
-        return imaplib.IMAP4_SSL(endpoint.host, endpoint.port, ssl_context=trust.context(), timeout=TIMEOUT)
-    return imaplib.IMAP4(endpoint.host, endpoint.port, timeout=TIMEOUT)
 
 
 @contextmanager
-def _pop(endpoint: Endpoint, trust: Trust) -> Iterator[poplib.POP3]:
-    client = _connect_pop(endpoint, trust)
-    try:
+def pop_session(visit: Visit) -> Iterator[poplib.POP3]:
+    """Like `imap_session`."""
+    endpoint = visit.endpoint
+    with _errors_told(endpoint), closing(_connect_pop(visit)) as client:
         if endpoint.tls == "starttls":
-            client.stls(trust.context())
+            client.stls(visit.trust.context())
         if endpoint.tls != "none":
-            trust.check(client.sock)
+            visit.trust.check(client.sock)
         yield client
-    finally:
         with suppress(OSError, poplib.error_proto):
             client.quit()
-        client.close()
-
-
-def _connect_pop(endpoint: Endpoint, trust: Trust) -> poplib.POP3:
-    if endpoint.tls == "implicit":
-        return poplib.POP3_SSL(endpoint.host, endpoint.port, context=trust.context(), timeout=TIMEOUT)
-    return poplib.POP3(endpoint.host, endpoint.port, timeout=TIMEOUT)
 
 
 @contextmanager
-def _smtp(endpoint: Endpoint, trust: Trust) -> Iterator[smtplib.SMTP]:
-    client = _connect_smtp(endpoint, trust)
-    try:
+def smtp_session(visit: Visit) -> Iterator[tuple[smtplib.SMTP, list[str]]]:
+    """Logged on if the listener takes logons; with what was done so far, such as EHLO, TLS, AUTH."""
+    endpoint, mailbox = visit.endpoint, visit.mailbox
+    with _errors_told(endpoint), closing(_connect_smtp(visit)) as client:
         if endpoint.tls == "implicit":
-            trust.check(client.sock)
+            visit.trust.check(client.sock)
         code, text = client.ehlo()
         if code != 250:
             raise smtplib.SMTPHeloError(code, text)
-        yield client
-    finally:
+        words = ["EHLO", *_secured(client, visit)]
+        if client.has_extn("AUTH") and mailbox.database is not None:
+            _give_time(client.sock, visit)
+            client.login(mailbox.address, mailbox.password.reveal())
+            words.append("AUTH")
+        yield client, words
         with suppress(OSError, smtplib.SMTPException):
             client.quit()
-        client.close()
 
 
-def _connect_smtp(endpoint: Endpoint, trust: Trust) -> smtplib.SMTP:
-    if endpoint.tls == "implicit":
-        return smtplib.SMTP_SSL(endpoint.host, endpoint.port, context=trust.context(), timeout=TIMEOUT)
-    return smtplib.SMTP(endpoint.host, endpoint.port, local_hostname="probe.invalid", timeout=TIMEOUT)
+def _give_time(sock: socket.socket | None, visit: Visit) -> None:
+    if sock is not None:
+        sock.settimeout(visit.deadline.step())
+
+
+def _secured(client: smtplib.SMTP, visit: Visit) -> list[str]:
+    if client.has_extn("STARTTLS"):
+        client.starttls(context=visit.trust.context())
+        visit.trust.check(client.sock)
+        client.ehlo()
+        return ["TLS"]
+    return ["TLS"] if visit.endpoint.tls == "implicit" else []
+
+
+@contextmanager
+def _ending(client: imaplib.IMAP4) -> Iterator[imaplib.IMAP4]:
+    """With a goodbye (which closes) when all went well, without one when it did not."""
+    try:
+        yield client
+        client.logout()
+    except BaseException:
+        with suppress(OSError):
+            client.shutdown()
+        raise
+
+
+def _connect_imap(visit: Visit) -> imaplib.IMAP4:
+    at, timeout = visit.endpoint, visit.deadline.step()
+    if at.tls == "implicit":
+        return imaplib.IMAP4_SSL(at.host, at.port, ssl_context=visit.trust.context(), timeout=timeout)
+    return imaplib.IMAP4(at.host, at.port, timeout=timeout)
+
+
+def _connect_pop(visit: Visit) -> poplib.POP3:
+    at, timeout = visit.endpoint, visit.deadline.step()
+    if at.tls == "implicit":
+        return poplib.POP3_SSL(at.host, at.port, context=visit.trust.context(), timeout=timeout)
+    return poplib.POP3(at.host, at.port, timeout=timeout)
+
+
+def _connect_smtp(visit: Visit) -> smtplib.SMTP:
+    at, timeout = visit.endpoint, visit.deadline.step()
+    if at.tls == "implicit":
+        return smtplib.SMTP_SSL(at.host, at.port, context=visit.trust.context(), timeout=timeout)
+    return smtplib.SMTP(at.host, at.port, local_hostname=OWN_NAME, timeout=timeout)
 
 
 @contextmanager
@@ -166,8 +218,20 @@ def _errors_told(endpoint: Endpoint) -> Iterator[None]:
         poplib.error_proto,
         smtplib.SMTPException,
         TrustError,
+        DeadlineError,
     ) as error:
-        raise LogonError(f"{endpoint}: {_said(error)}") from error
+        raise LogonError(f"{endpoint}: {_said(error)}", is_final=_is_final(error)) from error
+
+
+def _is_final(error: Exception) -> bool:
+    """True for an answer, false for what may have hit a listener that is just coming up."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return error.smtp_code >= _PERMANENT
+    if isinstance(error, poplib.error_proto):
+        return b"EOF" not in str(error).encode()
+    if isinstance(error, imaplib.IMAP4.error):
+        return not isinstance(error, imaplib.IMAP4.abort)
+    return isinstance(error, TrustError | DeadlineError | ssl.SSLCertVerificationError)
 
 
 def _said(error: Exception) -> str:
@@ -176,21 +240,23 @@ def _said(error: Exception) -> str:
         text = error.smtp_error
         return f"{error.smtp_code} {text.decode(errors='replace') if isinstance(text, bytes) else text}"
     if isinstance(error, TimeoutError):
-        return f"no answer within {TIMEOUT:g} seconds"
+        return f"no answer within {STEP:g} seconds"
     first = error.args[0] if error.args else None
     return first.decode(errors="replace") if isinstance(first, bytes) else str(error) or type(error).__name__
 
 
-def _expect_ok(answer: tuple[str, list[bytes | None]]) -> None:
+def expect_ok(answer: tuple[str, Sequence[bytes | None]]) -> None:
+    """Raise the server's own words unless it said OK."""
     if answer[0] != "OK":
         raise imaplib.IMAP4.error((answer[1][0] or b"").decode(errors="replace"))
 
 
 def _greeted(endpoint: Endpoint) -> str:
     return (
-        f"greeting on {_with_tls(endpoint)}; no mailbox database is on this server yet, so no logon was tried"
+        f"greeting on {with_tls(endpoint)}; no mailbox database is on this server yet, so no logon was tried"
     )
 
 
-def _with_tls(endpoint: Endpoint) -> str:
+def with_tls(endpoint: Endpoint) -> str:
+    """The listener, and whether it was asked over TLS."""
     return str(endpoint) if endpoint.tls == "none" else f"{endpoint} over TLS"

@@ -32,8 +32,10 @@ def _recover(applier: Applier, journal: Journal) -> Report:
 def _ending(applier: Applier, journal: Journal) -> Ending:
     transaction = applier.transaction(journal)
     if journal.state.rolling_back is not None:
-        return transaction.roll_back(journal.state.rolling_back)
+        return transaction.roll_back(
+            journal.state.rolling_back, blames_configuration=journal.state.blames_configuration
+        )
     transaction.find_lost_answers()
     if journal.state.is_fully_written:
         return transaction.finish()
-    return transaction.roll_back(INTERRUPTED)
+    return transaction.roll_back(INTERRUPTED, blames_configuration=False)

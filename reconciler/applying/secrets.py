@@ -1,7 +1,8 @@
 """Declared secrets: digests for planning, values for writing.
 
 A value is read at the moment it is needed and goes nowhere but into `Writer.write`. An unreadable secret is a
-diagnostic at the place that refers to it.
+diagnostic at the place that refers to it. An encrypted one that nobody here can open is a warning: it has no digest,
+so planning cannot compare it and leaves the live one as it is; only what has to be written needs an identity.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.model import Action, Change, Desired, Diagnostic, Key, Resource, Severity
-from reconciler.secret import SecretError, SecretRef, SecretValue, resolve
+from reconciler.secret import LockedSecretError, SecretError, SecretRef, SecretValue, resolve
 
 
 def digests(desired: Desired, key: bytes) -> tuple[Mapping[Key, Mapping[str, str]], tuple[Diagnostic, ...]]:
@@ -20,6 +21,8 @@ def digests(desired: Desired, key: bytes) -> tuple[Mapping[Key, Mapping[str, str
         for path, ref in resource.secrets.items():
             try:
                 found.setdefault(resource.key, {})[path] = resolve(ref).digest(key)
+            except LockedSecretError as error:
+                problems.append(_locked(resource, path, error))
             except SecretError as error:
                 problems.append(_unreadable(resource, path, error))
     return found, tuple(problems)
@@ -31,6 +34,15 @@ def values(change: Change, secrets: Mapping[str, SecretRef]) -> Mapping[str, Sec
     named = {field.path for field in change.fields if field.is_secret}
     wanted = named | secrets.keys() if change.action is Action.CREATE else named
     return {path: resolve(secrets[path]) if path in secrets else None for path in sorted(wanted)}
+
+
+def _locked(resource: Resource, path: str, error: SecretError) -> Diagnostic:
+    return Diagnostic(
+        code="locked-secret",
+        severity=Severity.WARNING,
+        message=f"{resource.key}: {error}; whether it changed is unknown, so a live one is left as it is",
+        position=resource.position(path),
+    )
 
 
 def _unreadable(resource: Resource, path: str, error: SecretError) -> Diagnostic:

@@ -4,41 +4,54 @@
         └── failure ──┴── failure ──────────────────┴── failure ───────────┴→  restore in reverse, converge again
 
 Every step is in the journal before it is taken and after it is done, and only the journal's state decides what is left
-to do; so `apply` runs these steps on a fresh journal and `recovery` on what a killed apply left. A live revision that
-somebody else made in between is never overwritten: it is left, and reported.
+to do; so `apply` runs these steps on a fresh journal and `recovery` on what a killed apply left. Writes go rank by
+rank; on one server everything happens one after the other, several servers go on side by side. Taking back is
+`take_back`'s.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import Literal
 
-from reconciler.applying.journal import Journal, OwedAction, PlannedChange, key_json
+from reconciler.applying import retry
+from reconciler.applying.batches import batches
+from reconciler.applying.events import Begun, Progress, RollingBack
+from reconciler.applying.journal import Journal, OwedAction, PlannedChange, key_json, keys_json
+from reconciler.applying.lanes import Lane, by_lane, run_lanes, shared_out
+from reconciler.applying.outcomes import Outcomes
+from reconciler.applying.take_back import TakeBack, is_settled
 from reconciler.applying.verify import Verify
-from reconciler.applying.work import Work
-from reconciler.model import Action, Outcome, Present, Report, ServiceAction, ServiceState, StepResult
+from reconciler.applying.work import Work, phase
+from reconciler.model import Action, Outcome, Report, ServiceAction, ServiceState
 from reconciler.targets.target import (
     Attribution,
     ConflictError,
     Converged,
     Method,
     NotRunningError,
+    RejectedError,
+    ServiceError,
+    Stamps,
     Target,
     TargetError,
     TransientError,
-    present,
 )
 
-Progress = Callable[[StepResult], None]
-#: A request whose answer was lost is looked up, and repeated when it did nothing, this often.
-ATTEMPTS = 3
-SECONDS_BETWEEN_ATTEMPTS = 0.3
+DEFAULT_PARALLELISM = 4
 
 
 class StepFailedError(Exception):
-    """A step failed, or the user asked to stop; what was done has to be taken back."""
+    """A step failed, or the user asked to stop; what was done has to be taken back. `blames_configuration`: it failed
+    for what was declared, so that the same would fail again."""
+
+    def __init__(self, reason: str, *, blames_configuration: bool = False) -> None:
+        super().__init__(reason)
+        self.blames_configuration = blames_configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,262 +63,273 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class _Landed:
-    """A write whose answer was lost did happen, and left this revision (None: it was a delete)."""
+class Manner:
+    """How to go about it: how many servers at once, whom to tell, what to ask before each step, how to wait."""
 
-    revision: int | None
+    progress: Progress
+    should_stop: Callable[[], bool]
+    parallelism: int = DEFAULT_PARALLELISM
+    sleep: Callable[[float], None] = time.sleep
 
 
 class Transaction:
     """The steps of one apply against one target. `report()` tells at any time what became of each."""
 
-    def __init__(self, target: Target, journal: Journal, *, verify: Verify, progress: Progress) -> None:
+    def __init__(self, target: Target, journal: Journal, *, verify: Verify, manner: Manner) -> None:
         self._target = target
         self._journal = journal
         self._verify = verify
-        self._progress = progress
+        self._manner = manner
         self._by = Attribution(journal.state.actor, journal.state.apply_id)
-        self._steps = {subject: StepResult(subject, Outcome.NOT_REACHED) for subject in _subjects(journal)}
+        self._outcomes = Outcomes(_subjects(journal), manner.progress)
 
     def report(self, error: str | None = None) -> Report:
         """Every planned change and service, in order, with its outcome so far."""
-        return Report(self._journal.state.apply_id, tuple(self._steps.values()), error)
+        return Report(self._journal.state.apply_id, self._outcomes.all(), error)
 
-    def carry_out(self, work: Iterable[Work], *, should_stop: Callable[[], bool]) -> Ending:
+    def carry_out(self, work: Sequence[Work]) -> Ending:
         """All steps of a fresh apply."""
+        self._manner.progress(Begun(self._by.apply_id or "", len(work), len(self._journal.state.owed)))
         try:
-            self._write(work, should_stop=should_stop)
-            self._serve(only_pending=False)
+            self._write(work)
+            self._serve(is_fresh=True)
             self._probe()
         except (StepFailedError, TargetError) as error:
-            return self.roll_back(str(error))
+            return self._give_up(error)
         return Ending(self.report(), record="committed")
 
     def finish(self) -> Ending:
         """All steps that a killed apply still owes once every change was written."""
         try:
-            self._serve(only_pending=True)
+            self._serve(is_fresh=False)
             self._probe()
         except (StepFailedError, TargetError) as error:
-            return self.roll_back(str(error))
+            return self._give_up(error)
         return Ending(self.report(), record="committed")
-
-    # -- forward -----------------------------------------------------------------------------------------------------
-
-    def _write(self, work: Iterable[Work], *, should_stop: Callable[[], bool]) -> None:
-        """Write each change. Raises StepFailedError at the first that fails, or between two when asked to stop."""
-        for piece in work:
-            if should_stop():
-                raise StepFailedError(f"stopped by the user before {piece.change.key}")
-            self._write_one(piece)
-
-    def _serve(self, *, only_pending: bool) -> None:
-        """Bring each owed service onto its live configuration. `only_pending`: the ones that still wait for it."""
-        states = self._target.observe().services if only_pending else None
-        for owed in self._journal.state.owed:
-            if owed.service in self._journal.state.served:
-                self._note(owed.service, Outcome.APPLIED, "done before the interruption")
-            elif states is not None and _is_settled(states.get(owed.service)):
-                self._journal.record("service done", service=owed.service)
-                self._note(owed.service, Outcome.APPLIED, "runs its live configuration already")
-            else:
-                self._serve_one(owed)
-
-    def _probe(self) -> None:
-        """Log on through every service that was touched. Raises StepFailedError at the first that does not serve."""
-        for owed in self._journal.state.owed:
-            if owed.action is ServiceAction.STOP:
-                continue
-            result = self._verify(owed.service)
-            if not result.is_serving:
-                self._fail(owed.service, f"the probe failed: {result.detail}")
-            self._note(
-                owed.service, Outcome.APPLIED, _joined(self._steps[owed.service].detail, result.detail)
-            )
-        self._journal.record("verified")
 
     def find_lost_answers(self) -> None:
         """After a kill: which writes landed although no answer was written down?"""
         state = self._journal.state
+        unknown = [change for change in state.changes if change.key not in state.written]
+        stamps = self._target.stamps() if unknown else Stamps(0, {})
+        found = [(change, _landed(change, stamps, self._by)) for change in unknown]
+        landed = [{**key_json(change.key), "revision": at.revision} for change, at in found if at is not None]
+        if landed:
+            self._journal.record("written", changes=[*landed])
         for change in state.changes:
-            if change.key in state.written:
-                self._note(str(change.key), Outcome.APPLIED, "written before the interruption")
-            elif (landed := self._landed(change)) is not None:
-                self._journal.record("written", **key_json(change.key), revision=landed.revision)
-                self._note(str(change.key), Outcome.APPLIED, "written before the interruption")
+            if change.key in self._journal.state.written:
+                self._outcomes.note(str(change.key), Outcome.APPLIED, "written before the interruption")
 
-    def _write_one(self, piece: Work) -> None:
-        key = piece.change.key
-        self._journal.record("write started", **key_json(key))
-        try:
-            revision = self._until_answered(lambda: self._send(piece), change=piece.change)
-        except TargetError as error:
-            self._fail(str(key), str(error))
-        self._journal.record("written", **key_json(key), revision=revision)
-        self._note(str(key), Outcome.APPLIED)
-
-    def _send(self, piece: Work) -> int | None:
-        change = piece.change
-        if piece.spec is None:
-            self._target.delete(change.key, expect=change.previous or 0, by=self._by)
-            return None
-        return self._target.write(
-            change.key, piece.spec, secrets=piece.secrets, expect=change.previous, by=self._by
-        )
-
-    def _until_answered(self, send: Callable[[], int | None], *, change: PlannedChange) -> int | None:
-        """A lost answer is no failure: the live resource says whether the write landed; if not, CAS makes it safe to
-        send it again."""
-        for attempt in range(ATTEMPTS):
-            try:
-                return send()
-            except ConflictError as error:
-                # The first of two requests may land late, and then the second meets it.
-                if attempt and error.current and error.current.apply_id == self._by.apply_id:
-                    return error.current.revision
-                raise
-            except TransientError:
-                if (landed := self._landed(change)) is not None:
-                    return landed.revision
-                if attempt == ATTEMPTS - 1:
-                    raise
-                time.sleep(SECONDS_BETWEEN_ATTEMPTS)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def _landed(self, change: PlannedChange) -> _Landed | None:
-        live = present(self._target.read(change.key))
-        if live is None:
-            return _Landed(None) if change.action is Action.DELETE else None
-        is_ours = live.apply_id == self._by.apply_id and live.revision != change.previous
-        return _Landed(live.revision) if is_ours else None
-
-    def _serve_one(self, owed: OwedAction) -> None:
-        self._journal.record("service started", service=owed.service)
-        try:
-            converged = self._converge(owed)
-        except TargetError as error:
-            self._fail(owed.service, str(error))
-        self._journal.record("service done", service=owed.service, generation=converged.generation)
-        self._note(owed.service, Outcome.APPLIED, _converged_text(owed.action, converged))
-
-    def _converge(self, owed: OwedAction) -> Converged:
-        method: Method = "reload" if owed.action is ServiceAction.RELOAD else "restart"
-        reason = f"apply {self._by.apply_id}"
-        try:
-            return self._target.converge(owed.service, method, reason=reason)
-        except TransientError:
-            return self._target.converge(owed.service, method, reason=reason)
-
-    # -- backward ----------------------------------------------------------------------------------------------------
-
-    def roll_back(self, reason: str) -> Ending:
+    def roll_back(self, reason: str, *, blames_configuration: bool) -> Ending:
         """Restore in reverse order, then bring the services back. The apply is not over when the target is gone."""
         if self._journal.state.rolling_back is None:
-            self._journal.record("rolling back", reason=reason)
+            self._journal.record("rolling back", reason=reason, blamesConfiguration=blames_configuration)
+        self._manner.progress(RollingBack(reason))
         try:
-            left = self._restore_all()
-            left += self._converge_again()
+            left = self._take_back().everything()
         except (NotRunningError, TransientError) as error:
             told = f"the roll back could not be finished ({error}); the next `reconcile apply` finishes it"
             return Ending(self.report(f"{reason}; {told}"), record=None)
         told = f"left as it is: {', '.join(left)}" if left else "everything was rolled back"
         return Ending(self.report(f"{reason}; {told}"), record="rolled back")
 
-    def _restore_all(self) -> list[str]:
-        """The subjects that could not be restored."""
-        state = self._journal.state
-        touched = [
-            one for one in reversed(state.changes) if one.key in state.started or one.key in state.written
+    def _give_up(self, error: StepFailedError | TargetError) -> Ending:
+        blames = isinstance(error, StepFailedError) and error.blames_configuration
+        return self.roll_back(str(error), blames_configuration=blames)
+
+    def _take_back(self) -> TakeBack:
+        return TakeBack(
+            self._target,
+            self._journal,
+            verify=self._verify,
+            outcomes=self._outcomes,
+            converge=self._converge,
+            sleep=self._manner.sleep,
+        )
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def _write(self, work: Sequence[Work]) -> None:
+        """Write rank by rank. Raises StepFailedError at the first change that fails, or between two batches when asked
+        to stop."""
+        for _, stage in groupby(work, key=lambda piece: piece.stage):
+            shares = shared_out(
+                by_lane(stage, lambda piece: piece.lane), parallelism=self._manner.parallelism
+            )
+            self._run([partial(self._write_share, share) for share in shares])
+
+    def _write_share(self, share: Sequence[Work], is_halted: Callable[[], bool]) -> None:
+        for batch in batches(share):
+            if is_halted():
+                return
+            self._refuse_to_go_on(str(batch[0].change.key))
+            self._write_batch(batch)
+
+    def _write_batch(self, batch: Sequence[Work]) -> None:
+        changes = [piece.change for piece in batch]
+        self._journal.record("write started", changes=keys_json(changes))
+        revisions, error = self._until_answered(batch)
+        done = [
+            {**key_json(change.key), "revision": revision}
+            for change, revision in zip(changes, revisions, strict=False)
         ]
-        return [str(change.key) for change in touched if not self._restore_one(change)]
+        self._journal.record("written", changes=[*done])
+        for change in changes[: len(done)]:
+            self._outcomes.note(str(change.key), Outcome.APPLIED)
+        if error is not None:
+            blames = isinstance(error, RejectedError)
+            self._fail(str(changes[len(done)].key), str(error), blames_configuration=blames)
 
-    def _restore_one(self, change: PlannedChange) -> bool:
-        if change.key in self._journal.state.restored:
-            return True
-        try:
-            was_ours = self._restore_if_ours(change)
-        except (NotRunningError, TransientError):
-            raise
-        except TargetError as error:
-            self._note(str(change.key), Outcome.FAILED, f"not rolled back: {error}")
+    def _until_answered(self, batch: Sequence[Work]) -> tuple[list[int | None], TargetError | None]:
+        """The revisions of the writes that landed, and what stopped the next one. A lost answer is no failure: the live
+        resources say which landed; compare-and-swap makes it safe to send the others again."""
+        revisions: list[int | None] = []
+        pauses = retry.pauses()
+        is_repeated = False
+        while True:
+            left = batch[len(revisions) :]
+            try:
+                written = self._target.write_many([piece.write for piece in left], by=self._by)
+            except TransientError as error:
+                revisions += self._landed([piece.change for piece in left])
+                if len(revisions) == len(batch):
+                    return revisions, None
+                if (pause := next(pauses, None)) is None:
+                    return revisions, error
+                self._manner.sleep(pause)
+                is_repeated = True
+                continue
+            except TargetError as error:
+                return revisions, error
+            revisions += written.revisions
+            if not (is_repeated and (landed := self._landed_late(written.error))):
+                return revisions, written.error
+            revisions.append(landed)
+
+    def _landed(self, changes: Iterable[PlannedChange]) -> list[int | None]:
+        """The revisions of the first of these that are live, since they were sent in this order."""
+        stamps = self._target.stamps()
+        found: list[int | None] = []
+        for change in changes:
+            if (landed := _landed(change, stamps, self._by)) is None:
+                break
+            found.append(landed.revision)
+        return found
+
+    def _landed_late(self, error: TargetError | None) -> int | None:
+        """The first of two requests may land late, and then the second meets it."""
+        if isinstance(error, ConflictError) and error.current and error.current.apply_id == self._by.apply_id:
+            return error.current.revision
+        return None
+
+    # -- serving -----------------------------------------------------------------------------------------------------
+
+    def _serve(self, *, is_fresh: bool) -> None:
+        """Bring each owed service onto its live configuration, unless it runs it already: then nobody is disturbed."""
+        owed = [one for one in self._journal.state.owed if not self._is_served_before(one)]
+        states = self._target.services() if owed else {}
+        waiting = [one for one in owed if not self._runs_already(one, states, is_fresh=is_fresh)]
+        for _, same_phase in groupby(waiting, key=lambda one: phase(one.action, one.service)):
+            self._run(
+                [partial(self._serve_lane, lane) for lane in by_lane(same_phase, lambda one: one.server)]
+            )
+
+    def _is_served_before(self, owed: OwedAction) -> bool:
+        if owed.service not in self._journal.state.served:
             return False
-        self._journal.record("restored", **key_json(change.key))
-        if was_ours:
-            self._note(str(change.key), Outcome.ROLLED_BACK)
+        self._outcomes.note(owed.service, Outcome.APPLIED, "done before the interruption")
         return True
 
-    def _restore_if_ours(self, change: PlannedChange) -> bool:
-        """True when this apply's value was taken back, false when it had never landed. Raises ConflictError when
-        somebody else has changed the resource since."""
-        live = present(self._target.read(change.key))
-        if (live.revision if live else None) == change.previous:
-            return change.key in self._journal.state.written
-        landed = self._known_revision(change, live)
-        if live is not None and landed is not None and live.revision > landed:
-            return True
-        expect = live.revision if live else None
-        self._target.restore(change.key, change.previous, expect=expect, by=self._by)
-        return True
-
-    def _known_revision(self, change: PlannedChange, live: Present | None) -> int | None:
-        """The revision that this apply gave the resource, written down before it is taken back: a higher one with the
-        same apply id is then known to be the restored one. Raises ConflictError when the live one is not ours."""
-        written = self._journal.state.written
-        is_ours = change.action is Action.DELETE if live is None else live.apply_id == self._by.apply_id
-        if not is_ours:
-            raise ConflictError(change.key, expected=written.get(change.key), current=live)
-        if change.key not in written:
-            revision = live.revision if live else None
-            self._journal.record("written", **key_json(change.key), revision=revision)
-        return self._journal.state.written[change.key]
-
-    def _converge_again(self) -> list[str]:
-        """Bring the services that need it back onto the restored values, all of them before the first is probed: a
-        back end is probed through its front end. Returns the ones that do not serve."""
-        services = self._target.observe().services
-        waiting = [owed for owed in self._journal.state.owed if not _is_settled(services.get(owed.service))]
-        for owed in self._journal.state.owed:
-            if owed not in waiting and self._steps[owed.service].outcome is not Outcome.NOT_REACHED:
-                self._note_back(owed.service)
-        converged = [owed for owed in waiting if self._converge_one_again(owed)]
-        serving = [owed for owed in converged if self._verify_again(owed)]
-        return [owed.service for owed in waiting if owed not in serving]
-
-    def _converge_one_again(self, owed: OwedAction) -> bool:
-        try:
-            self._converge(owed)
-        except (NotRunningError, TransientError):
-            raise
-        except TargetError as error:
-            self._note_back(owed.service, f"with the previous values again: {error}", is_serving=False)
+    def _runs_already(self, owed: OwedAction, states: Mapping[str, ServiceState], *, is_fresh: bool) -> bool:
+        """An interrupted apply may have been what restarted it: only a fresh one has left it alone."""
+        if not is_settled(states.get(owed.service)):
             return False
+        self._journal.record("service done", service=owed.service)
+        outcome = Outcome.SKIPPED if is_fresh else Outcome.APPLIED
+        self._outcomes.note(owed.service, outcome, "runs its live configuration already")
         return True
 
-    def _verify_again(self, owed: OwedAction) -> bool:
-        if owed.action is ServiceAction.START:
-            self._note_back(owed.service)
-            return True
-        result = self._verify(owed.service)
-        said = f"with the previous values again: {result.detail}"
-        self._note_back(owed.service, said, is_serving=result.is_serving)
-        return result.is_serving
+    def _serve_lane(self, lane: Sequence[OwedAction], is_halted: Callable[[], bool]) -> None:
+        for owed in lane:
+            if is_halted():
+                return
+            self._refuse_to_go_on(owed.service)
+            self._serve_one(owed)
 
-    # -- telling -----------------------------------------------------------------------------------------------------
+    def _serve_one(self, owed: OwedAction) -> None:
+        self._journal.record("service started", service=owed.service)
+        try:
+            converged = self._converge(owed)
+        except TargetError as error:
+            self._fail(owed.service, str(error), blames_configuration=isinstance(error, ServiceError))
+        self._journal.record("service done", service=owed.service, generation=converged.generation)
+        self._outcomes.note(owed.service, Outcome.APPLIED, _converged_text(owed.action, converged))
 
-    def _note(self, subject: str, outcome: Outcome, detail: str = "") -> None:
-        self._steps[subject] = StepResult(subject, outcome, detail)
-        self._progress(self._steps[subject])
+    def _converge(self, owed: OwedAction) -> Converged:
+        """A lost answer is looked up before it is asked again: a restart for nothing costs sessions."""
+        method: Method = "reload" if owed.action is ServiceAction.RELOAD else "restart"
+        reason = f"apply {self._by.apply_id}"
+        for pause in retry.pauses():
+            try:
+                return self._target.converge(owed.service, method, reason=reason)
+            except TransientError:
+                self._manner.sleep(pause)
+                state = self._target.services().get(owed.service)
+                if state is not None and is_settled(state):
+                    return Converged(owed.service, state.state, 0)
+        return self._target.converge(owed.service, method, reason=reason)
 
-    def _note_back(self, subject: str, detail: str = "", *, is_serving: bool = True) -> None:
-        """What failed stays failed in the report, also when the previous values serve again."""
-        before = self._steps[subject]
-        is_good = is_serving and before.outcome is not Outcome.FAILED
-        outcome = Outcome.ROLLED_BACK if is_good else Outcome.FAILED
-        self._note(subject, outcome, _joined(before.detail, detail))
+    # -- probing -----------------------------------------------------------------------------------------------------
 
-    def _fail(self, subject: str, detail: str) -> None:
-        self._note(subject, Outcome.FAILED, detail)
-        raise StepFailedError(detail if subject in detail else f"{subject}: {detail}")
+    def _probe(self) -> None:
+        """Use every service that was touched as a client does. Raises StepFailedError at the first that does not
+        serve."""
+        touched = [one for one in self._journal.state.owed if self._is_to_be_probed(one)]
+        self._run([partial(self._probe_lane, lane) for lane in by_lane(touched, lambda one: one.server)])
+        self._journal.record("verified")
+
+    def _is_to_be_probed(self, owed: OwedAction) -> bool:
+        is_touched = self._outcomes.of(owed.service).outcome is not Outcome.SKIPPED
+        return is_touched and owed.action is not ServiceAction.STOP
+
+    def _probe_lane(self, lane: Sequence[OwedAction], is_halted: Callable[[], bool]) -> None:
+        for owed in lane:
+            if is_halted():
+                return
+            self._refuse_to_go_on(f"the probe of {owed.service}")
+            result = self._verify(owed.service)
+            if not result.is_serving:
+                self._fail(owed.service, f"the probe failed: {result.detail}", blames_configuration=True)
+            self._outcomes.add(owed.service, result.detail)
+
+    # -- failing -----------------------------------------------------------------------------------------------------
+
+    def _run(self, lanes: Sequence[Lane]) -> None:
+        run_lanes(lanes, parallelism=self._manner.parallelism)
+
+    def _refuse_to_go_on(self, subject: str) -> None:
+        if self._manner.should_stop():
+            raise StepFailedError(f"stopped by the user before {subject}")
+
+    def _fail(self, subject: str, detail: str, *, blames_configuration: bool) -> None:
+        self._outcomes.note(subject, Outcome.FAILED, detail)
+        reason = detail if subject in detail else f"{subject}: {detail}"
+        raise StepFailedError(reason, blames_configuration=blames_configuration)
+
+
+@dataclass(frozen=True, slots=True)
+class _Landed:
+    """A write whose answer was lost did happen, and left this revision (None: it is gone)."""
+
+    revision: int | None
+
+
+def _landed(change: PlannedChange, stamps: Stamps, by: Attribution) -> _Landed | None:
+    stamp = stamps.resources.get(change.key)
+    if stamp is None:
+        return _Landed(None) if change.action is Action.DELETE else None
+    is_ours = stamp.apply_id == by.apply_id and stamp.revision != change.previous
+    return _Landed(stamp.revision) if is_ours else None
 
 
 def _subjects(journal: Journal) -> Iterator[str]:
@@ -313,19 +337,17 @@ def _subjects(journal: Journal) -> Iterator[str]:
     yield from (owed.service for owed in journal.state.owed)
 
 
-def _is_settled(state: ServiceState | None) -> bool:
-    """True when a service runs its live configuration, or is gone together with its server."""
-    return state is None or (state.pending is None and state.state != "failed")
+def _draining_text(sessions: int) -> str:
+    if not sessions:
+        return ""
+    return ", 1 session drains" if sessions == 1 else f", {sessions} sessions drain"
 
 
 def _converged_text(action: ServiceAction, converged: Converged) -> str:
-    draining = f", {converged.draining_sessions} sessions drain" if converged.draining_sessions else ""
+    draining = _draining_text(converged.draining_sessions)
     if converged.state != "running":
         return f"{converged.state}{draining}"
     past = "started" if converged.generation == 1 else "restarted"
     word = "reloaded" if action is ServiceAction.RELOAD else past
-    return f"{word}, generation {converged.generation}{draining}"
-
-
-def _joined(first: str, second: str) -> str:
-    return "; ".join(text for text in (first, second) if text)
+    generation = f", generation {converged.generation}" if converged.generation else ""
+    return f"{word}{generation}{draining}"

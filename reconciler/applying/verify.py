@@ -1,9 +1,10 @@
-"""Does a service that was just restarted serve? Asked as a client would: by logging on through a public listener.
+"""Does a service that was just restarted serve? Asked as a client would: through the public listeners, all the way.
 
+IMAP4 and POP3 with a logon and a look into the mailbox, SMTP with a message that is submitted, delivered and read back.
 Back ends are asked through their front end, since no client reaches them otherwise; transport, which a logon does not
-reach, has to greet on its own listener too. A front end that is off (Manual or
-Disabled) leaves nothing to ask, which is said and is not a failure. `apply` calls a `Verifier` for each service that
-it brought onto new settings, and takes everything back when the answer is no.
+reach, has to greet on its own listener too. A front end that is off (Manual or Disabled) leaves nothing to ask, which
+is said and is not a failure. However a listener behaves, a probe ends within PROBE_SECONDS. `apply` calls a `Verifier`
+for each service that it brought onto new settings, and takes everything back when the answer is no.
 """
 
 from __future__ import annotations
@@ -14,22 +15,27 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Protocol
 
+from reconciler.applying.deadline import Deadline
 from reconciler.applying.logon import (
     Endpoint,
     Logon,
     LogonError,
+    Visit,
     imap_logon,
     pop_logon,
     smtp_greeting,
     smtp_logon,
 )
+from reconciler.applying.message import Reading, round_trip
 from reconciler.applying.trust import trust_of
 from reconciler.model import Present
-from reconciler.targets.target import Reader, TargetError
+from reconciler.targets.target import HealthMailbox, Reader, TargetError
 from schemas.v1.receive_connector import ReceiveConnector
 
-#: A generation answers as soon as it serves; the further attempts are for a machine under load.
-ATTEMPTS = 3
+#: Seconds that the probe of one service may take in all, further attempts included.
+PROBE_SECONDS = 15.0
+#: A generation answers as soon as it serves; further attempts are for a machine under load. What a listener answers is
+#: believed the first time.
 SECONDS_BETWEEN_ATTEMPTS = 0.5
 
 
@@ -67,72 +73,125 @@ _ROUTES: Mapping[str, _Route] = {
 
 
 class Verifier:
-    """Probes the services of one runtime."""
+    """Probes the services of one runtime. May be called from several threads at once."""
 
-    def __init__(self, reader: Reader, *, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        wait: Callable[[float], None] = time.sleep,
+        seconds: float = PROBE_SECONDS,
+    ) -> None:
         self._reader = reader
         self._wait = wait
+        self._seconds = seconds
 
     def __call__(self, service: str) -> ProbeResult:
-        """Try a few times; the last failure counts."""
-        for _ in range(ATTEMPTS - 1):
-            result = self._probe(service)
-            if result.is_serving:
-                return result
+        """Try until it serves, gives an answer that it would give again, or the time is up."""
+        deadline = Deadline(self._seconds)
+        while True:
+            try:
+                return self._ask(service, deadline)
+            except (LogonError, TargetError) as error:
+                is_final = isinstance(error, LogonError) and error.is_final
+                if is_final or deadline.left <= SECONDS_BETWEEN_ATTEMPTS:
+                    return ProbeResult(is_serving=False, detail=str(error))
             self._wait(SECONDS_BETWEEN_ATTEMPTS)
-        return self._probe(service)
 
-    def _probe(self, service: str) -> ProbeResult:
-        try:
-            return self._ask(service)
-        except (LogonError, TargetError) as error:
-            return ProbeResult(is_serving=False, detail=str(error))
-
-    def _ask(self, service: str) -> ProbeResult:
+    def _ask(self, service: str, deadline: Deadline) -> ProbeResult:
         server, _, name = service.partition("/")
         status = self._reader.status()
         services = _services(status)
         if (known := _known_without_asking(services.get(service))) is not None:
             return known
-        greetings = [smtp_greeting(at) for at in _endpoints(services[service], "internal")]
-        through = services.get(f"{server}/{_ROUTES[name].through}", {})
-        said = self._log_on(server, _ROUTES[name], through, status)
+        greetings = [smtp_greeting(at, deadline) for at in _endpoints(services[service], "internal")]
+        route = _ROUTES[name]
+        through = services.get(f"{server}/{route.through}", {})
+        if not _takes_clients(through):
+            unasked = f"running; {route.through} takes no clients, so no logon was tried"
+            return ProbeResult(is_serving=True, detail="; ".join([*greetings, unasked]))
+        caller = _Caller(server, status, self._reader.health_mailbox(server), deadline)
+        said = self._log_on(caller, route)
+        if route.protocol == "SMTP":
+            said.append(self._send(caller, services))
         return ProbeResult(is_serving=True, detail="; ".join([*greetings, *said]))
 
-    def _log_on(
-        self, server: str, route: _Route, through: Mapping[str, Any], status: Mapping[str, Any]
-    ) -> list[str]:
+    def _log_on(self, caller: _Caller, route: _Route) -> list[str]:
         """What was seen at each listener that was asked: the safest one, or every one of SMTP's connectors."""
-        endpoints = tuple(_endpoints(through, "clients"))
-        if through.get("state") != "running" or not endpoints:
-            return [f"running; {route.through} takes no clients, so no logon was tried"]
-        trust = trust_of(status, server=server, protocol=route.protocol)
-        mailbox = self._reader.health_mailbox(server)
-        chosen = endpoints if route.protocol == "SMTP" else (_safest(endpoints),)
-        return [self._said(server, at, lambda at: route.logon(at, trust, mailbox)) for at in chosen]
+        visits = caller.visits(route.through, route.protocol)
+        chosen = visits if route.protocol == "SMTP" else visits[:1]
+        return [self._said(caller.server, visit, route.logon) for visit in chosen]
 
-    def _said(self, server: str, endpoint: Endpoint, logon: Callable[[Endpoint], str]) -> str:
+    def _send(self, caller: _Caller, services: Mapping[str, Mapping[str, Any]]) -> str:
+        """A message there and back, when there is a way for it."""
+        if caller.mailbox.database is None:
+            return "no message was sent: no mailbox database is on this server yet"
+        if services.get(f"{caller.server}/transport", {}).get("state") != "running":
+            return "no message was sent: transport does not run"
+        readable = [
+            Reading(visit, protocol)
+            for front_end, protocol in (("imap4", "IMAP"), ("pop3", "POP"))
+            if _takes_clients(services.get(f"{caller.server}/{front_end}", {}))
+            for visit in caller.visits(front_end, protocol)
+            if visit.endpoint.tls != "none"
+        ]
+        if not readable:
+            return (
+                "no message was sent: neither IMAP4 nor POP3 takes clients over TLS, so nobody could read it"
+            )
+        listeners = [
+            visit
+            for visit in caller.visits("frontend-transport", "SMTP")
+            if not self._is_closed_to_us(caller.server, visit.endpoint)
+        ]
+        return round_trip(listeners, readable[0], wait=self._wait)
+
+    def _said(self, server: str, visit: Visit, logon: Logon) -> str:
         try:
-            return logon(endpoint)
+            return logon(visit)
         except LogonError:
-            if not self._is_closed_to_us(server, endpoint):
+            if not self._is_closed_to_us(server, visit.endpoint):
                 raise
-            return f"{endpoint} was not asked: its remoteIPRanges leave this machine out"
+            return f"{visit.endpoint} was not asked: its remoteIPRanges leave this machine out"
 
     def _is_closed_to_us(self, server: str, endpoint: Endpoint) -> bool:
         """True when connectors are bound there and none of them serves the address that a probe comes from."""
-        live = self._reader.observe().resources.items()
+        keys = [
+            key
+            for key in self._reader.stamps().resources
+            if key.kind == "ReceiveConnector" and key.name.startswith(f"{server}/")
+        ]
         connectors = [
             observed.spec
-            for key, observed in live
+            for observed in map(self._reader.read, keys)
             if isinstance(observed, Present)
             and isinstance(observed.spec, ReceiveConnector)
-            and key.name.startswith(f"{server}/")
             and _is_bound(observed.spec, endpoint)
         ]
         here = ip_address(endpoint.host)
         ranges = [one for spec in connectors for one in spec.remote_ip_ranges]
         return bool(connectors) and not any(one.contains(here) for one in ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Somebody who goes to the listeners of one server, with the runtime's account of them."""
+
+    server: str
+    status: Mapping[str, Any]
+    mailbox: HealthMailbox
+    deadline: Deadline
+
+    def visits(self, front_end: str, protocol: str) -> tuple[Visit, ...]:
+        """To each listener for clients, the safest first."""
+        service = _services(self.status).get(f"{self.server}/{front_end}", {})
+        trust = trust_of(self.status, server=self.server, protocol=protocol)
+        endpoints = sorted(_endpoints(service, "clients"), key=_safety)
+        return tuple(Visit(endpoint, trust, self.mailbox, self.deadline) for endpoint in endpoints)
+
+
+def _takes_clients(service: Mapping[str, Any]) -> bool:
+    return service.get("state") == "running" and any(_endpoints(service, "clients"))
 
 
 def _is_bound(connector: ReceiveConnector, endpoint: Endpoint) -> bool:
@@ -169,5 +228,5 @@ def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - the other way round
 
 
-def _safest(endpoints: tuple[Endpoint, ...]) -> Endpoint:
-    return min(endpoints, key=lambda endpoint: ("implicit", "starttls", "none").index(endpoint.tls))
+def _safety(endpoint: Endpoint) -> int:
+    return ("implicit", "starttls", "none").index(endpoint.tls)

@@ -17,13 +17,17 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from reconciler.applying.history import Author, git_commit
+from reconciler.age import AgeError
+from reconciler.applying.history import Author, HistoryError, git_commit
+from reconciler.applying.hold import HoldError
 from reconciler.applying.journal import JournalError, unfinished
 from reconciler.applying.lock import LockedError
 from reconciler.daemon.process import RuntimeProcessError
 from reconciler.model import Diagnostic
+from reconciler.planning.selection import SelectionError
+from reconciler.saved.document import SavedPlanError
 from reconciler.secret import SecretError
-from reconciler.state import StateDirectory
+from reconciler.state import OpenStateError, StateDirectory
 from reconciler.targets.embedded import EmbeddedReader, EmbeddedTarget
 from reconciler.targets.target import TargetError
 
@@ -37,7 +41,20 @@ class ExpectedError(Exception):
     """A verb cannot go on; the text is for the user."""
 
 
-EXPECTED = (TargetError, SecretError, LockedError, JournalError, RuntimeProcessError, ExpectedError)
+EXPECTED = (
+    TargetError,
+    SecretError,
+    LockedError,
+    JournalError,
+    RuntimeProcessError,
+    SelectionError,
+    SavedPlanError,
+    ExpectedError,
+    AgeError,
+    HistoryError,
+    HoldError,
+    OpenStateError,
+)
 
 directory_argument = click.argument(
     "directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
@@ -116,7 +133,7 @@ def print_text(text: str, *, err: bool = False) -> None:
 def print_diagnostics(diagnostics: tuple[Diagnostic, ...], sources: Mapping[Path, str]) -> None:
     """All of them on standard error, with their lines and carets."""
     if diagnostics:
-        from reconciler.rendering.diagnostics import render_diagnostics_text  # noqa: PLC0415 - only on trouble
+        from reconciler.rendering.diagnostics import render_diagnostics_text
 
         colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         print_text(render_diagnostics_text(diagnostics, sources, colour=colour), err=True)

@@ -19,7 +19,9 @@ from reconciler.cli.common import (
     terminal_width,
     uses_colour,
 )
+from reconciler.cli.inputs import inputs_options
 from reconciler.cli.plan import plan_or_tell
+from reconciler.cli.selecting import selection_options
 from reconciler.model import Plan
 from reconciler.rendering.drift_text import render_drift_text
 from reconciler.rendering.plan_json import plan_json
@@ -27,6 +29,8 @@ from reconciler.rendering.plan_json import plan_json
 
 @click.command()
 @directory_argument
+@inputs_options
+@selection_options
 @format_option
 @click.pass_context
 @tells_errors

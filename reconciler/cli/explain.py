@@ -15,33 +15,83 @@ from reconciler.cli.common import DONE, ExpectedError, format_option, print_json
 from schemas.v1.base import Impact
 from schemas.v1.facts import FieldFacts, fields
 from schemas.v1.kinds import KINDS
+from schemas.v1.samples import SERVERS
 
+_SERVERS = "servers"
 NOT_ENFORCED = "declared, not yet enforced"
 
 
 @click.command()
-@click.argument("subject", metavar="[KIND[.FIELD]]", required=False)
+@click.argument("subject", metavar="[KIND|KIND.FIELD|FIELD]", required=False)
 @format_option
 @tells_errors
 def explain(subject: str | None, output: str) -> int:
     """Say what a kind or a field means: its default, its range, what a change restarts, Exchange's name for it.
 
-    A field that the runtime does not act on yet is marked "declared, not yet enforced".
+    Kinds and fields are found in any case, fields by Exchange's name too. A field without its kind is looked up in all
+    of them. A field that the runtime does not act on yet is marked "declared, not yet enforced".
 
     \b
       reconcile explain                                        all kinds
       reconcile explain ImapSettings                           all fields of one
       reconcile explain ImapSettings.maxConnectionsPerUser     one field
       reconcile explain Server.services.imap4.startupType
+      reconcile explain ImapSettings.servers                   which servers a document is for
+      reconcile explain MaxConnectionsPerUser                  every kind that has it
     """
-    kind, _, path = (subject or "").partition(".")
-    if not kind:
+    word, _, path = (subject or "").partition(".")
+    kind = _kind_named(word)
+    if not subject:
         _explain_all(output)
+    elif kind is None:
+        _explain_everywhere(subject, output)
     elif not path:
-        _explain_kind(known_name(kind, KINDS, what="kind"), output)
+        _explain_kind(kind, output)
+    elif path.lower() == _SERVERS and KINDS[kind].selects_servers:
+        _explain_servers(kind, output)
     else:
-        _explain_path(known_name(kind, KINDS, what="kind"), path, output)
+        _explain_path(kind, path, output)
     return DONE
+
+
+def _kind_named(word: str) -> str | None:
+    return next((kind for kind in KINDS if kind.lower() == word.lower()), None)
+
+
+def _is_meant(word: str, field: FieldFacts) -> bool:
+    """True of the field's path or Exchange's name for it, in any case."""
+    return word.lower() in (field.path.lower(), (field.exchange or "").lower())
+
+
+def _explain_everywhere(word: str, output: str) -> None:
+    """A field of whichever kinds have it. Raises ExpectedError when none has, with what may be meant."""
+    found = [
+        (kind, field)
+        for kind in KINDS
+        for field in fields(kind).values()
+        if _is_meant(word, field) or field.path.lower().endswith(f".{word.lower()}")
+    ]
+    if not found:
+        paths = [(kind, path) for kind in KINDS for path in fields(kind)]
+        names = [*KINDS, *(path for _, path in paths), *(f"{kind}.{path}" for kind, path in paths)]
+        known_name(word, dict.fromkeys(names), what="kind or field")
+    if output == "json":
+        print_json({f"{kind}.{field.path}": _json(field) for kind, field in found})
+        return
+    click.echo("\n\n".join(_paragraph(kind, field) for kind, field in found))
+
+
+def _explain_servers(kind: str, output: str) -> None:
+    """The selector stands in documents alone, so it is no field of what is live."""
+    description = f"Which servers a document of kind {kind} is for; each of them gets a resource of its own."
+    if output == "json":
+        forms = dict(SERVERS)
+        print_json(
+            {_SERVERS: {"type": "selector", "required": True, "description": description, "written": forms}}
+        )
+        return
+    rows = [f"    {written}\n        {meaning}" for written, meaning in SERVERS]
+    click.echo("\n".join([f"{kind}.{_SERVERS}", f"  {description}", "  required:  yes", "  written:", *rows]))
 
 
 def _explain_all(output: str) -> None:
@@ -59,7 +109,10 @@ def _explain_kind(kind: str, output: str) -> None:
         print_json({path: _json(field) for path, field in facts.items()})
         return
     click.echo(f"{kind}: {KINDS[kind].description}\n")
-    _print_columns([("FIELD", "TYPE", "DEFAULT", "A CHANGE"), *(_row(field) for field in facts.values())])
+    rows = [("FIELD", "TYPE", "DEFAULT", "A CHANGE"), *(_row(field) for field in facts.values())]
+    if KINDS[kind].selects_servers:
+        rows.insert(1, (_SERVERS, "selector", "(required)", "other servers have the resource"))
+    _print_columns(rows)
     if waiting := [path for path, field in facts.items() if not field.is_enforced]:
         click.echo(f"\n{NOT_ENFORCED.capitalize()}:")
         click.echo(
@@ -69,7 +122,8 @@ def _explain_kind(kind: str, output: str) -> None:
 
 def _explain_path(kind: str, path: str, output: str) -> None:
     facts = fields(kind)
-    below = {name: field for name, field in facts.items() if name.startswith(f"{path}.")}
+    path = next((field.path for field in facts.values() if _is_meant(path, field)), path)
+    below = {name: field for name, field in facts.items() if name.lower().startswith(f"{path.lower()}.")}
     if path not in facts and not below:
         known_name(path, facts, what=f"field of {kind}")
     found = {path: facts[path]} if path in facts else below
@@ -87,6 +141,7 @@ def _paragraph(kind: str, field: FieldFacts) -> str:
         ("required", "yes" if field.is_required else None),
         ("secret", "yes: declared by secretRef, never shown" if field.is_secret else None),
         ("a change", _cost(field)),
+        ("security", f"it {field.security}" if field.security else None),
         ("Exchange", field.exchange),
         ("state", None if field.is_enforced else NOT_ENFORCED),
     ]
@@ -122,6 +177,7 @@ def _json(field: FieldFacts) -> dict[str, Any]:
         "secret": field.is_secret,
         "impact": field.impact.value,
         "services": list(field.services),
+        "security": field.security,
         "exchange": field.exchange,
         "enforced": field.is_enforced,
         "description": field.description,

@@ -6,12 +6,17 @@ usage errors included.
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 import click
+
+from reconciler.age import IDENTITY_FILE
 
 
 class Verb(NamedTuple):
@@ -25,12 +30,23 @@ VERBS = {
     "validate": Verb("validate:validate", "Check the files of a directory; needs no runtime."),
     "plan": Verb("plan:plan", "Show what apply would change and restart."),
     "apply": Verb("apply:apply", "Make the live mail servers what the files say."),
+    "review": Verb("review:review", "Say what a pull request changes, as a comment; needs no runtime."),
     "drift": Verb("drift:drift", "Show where the live values differ from the files."),
+    "history": Verb("history:history", "List what was applied, and what became of it."),
+    "rollback": Verb("rollback:rollback", "Go back to what was live after an entry of the history."),
+    "hold": Verb("hold:hold", "Leave resources as they are for a while."),
     "status": Verb("status:status", "Show servers, services, sessions and pending restarts."),
     "explain": Verb("explain:explain", "Say what a kind or a field means."),
     "live": Verb("live:live", "Look at live values, or change one by hand."),
     "up": Verb("up:up", "Run the runtime here, apply a directory, and apply again on change."),
+    "daemon": Verb("daemon:daemon", "Watch a directory or a git reference; tell drift, or heal it."),
+    "fmt": Verb("fmt:fmt", "Give YAML files one style, with comments and order kept."),
+    "import": Verb("import_:import_", "Write what is live as YAML, or update files from it."),
+    "init": Verb("init:init", "Make a repository that works: estate, hooks, continuous integration."),
+    "secret": Verb("secret:secret", "Keep secrets in git, encrypted: keygen, encrypt, edit, rotate, list."),
+    "policy": Verb("policy:policy", "List, test and try the guardrails that a plan is held against."),
     "runtime": Verb("runtime:runtime", "Start, stop or look at the runtime in the background."),
+    "upgrade": Verb("upgrade:upgrade", "Rewrite files of an older apiVersion, comments kept."),
     "schema": Verb("schema:schema", "Write or check the generated JSON Schemas and reference."),
 }
 
@@ -49,11 +65,11 @@ Exit codes: 0 nothing to do or done, 2 changes or drift found, 1 error.
 class LazyGroup(click.Group):
     """A group that knows its verbs by name, and imports one when it is called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order of the table: the order of work."""
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the verb."""
         if (verb := VERBS.get(cmd_name)) is None:
             return None
@@ -61,7 +77,7 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(f"reconciler.cli.{module}"), attribute)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """From the table alone, so that no verb is imported."""
         with formatter.section("Verbs"):
             formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
@@ -69,7 +85,7 @@ class LazyGroup(click.Group):
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from importlib.metadata import version  # noqa: PLC0415 - costs a tenth of the whole start
+        from importlib.metadata import version
 
         click.echo(f"reconcile {version('reconciler')}")
         ctx.exit()
@@ -85,12 +101,33 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     help="Directory of the runtime's and the reconciler's state; RECONCILE_STATE sets it too.",
 )
 @click.option(
+    "--identity",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="File with the age or SSH key that opens encrypted secrets; RECONCILE_AGE_IDENTITY sets it too.",
+)
+@click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
 )
 @click.pass_context
-def reconcile(ctx: click.Context, state: str) -> None:
-    """The root of all verbs; keeps where the state is."""
+def reconcile(ctx: click.Context, state: str, identity: str | None) -> None:
+    """The root of all verbs; keeps where the state is, and hands on whose key opens secrets."""
     ctx.obj = state
+    if identity is not None:
+        ctx.with_resource(_identity(identity))
+
+
+@contextmanager
+def _identity(file: str) -> Iterator[None]:
+    """The option is the variable: whoever resolves a secret looks there."""
+    before = os.environ.get(IDENTITY_FILE)
+    os.environ[IDENTITY_FILE] = str(Path(file).absolute())
+    try:
+        yield
+    finally:
+        os.environ.pop(IDENTITY_FILE)
+        if before is not None:
+            os.environ[IDENTITY_FILE] = before
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
+from reconciler.applying.hold import active
 from reconciler.cli.common import (
     DONE,
     format_option,
     open_reader,
     print_json,
     print_text,
+    state_directory,
     tell_interrupted,
     tells_errors,
     terminal_width,
     uses_colour,
 )
+from reconciler.rendering.hold_text import hold_json, render_holds_text
 from reconciler.rendering.status_text import render_status_text
 
 
@@ -32,8 +37,12 @@ def status(ctx: click.Context, output: str) -> int:
     with open_reader(ctx) as runtime:
         found = runtime.status()
     tell_interrupted(ctx)
+    held = active(state_directory(ctx).holds)
     if output == "json":
-        print_json(found)
-    else:
-        print_text(render_status_text(found, colour=uses_colour(), width=terminal_width()))
+        print_json({**found, "holds": [hold_json(hold) for hold in held]})
+        return DONE
+    width = terminal_width() if sys.stdout.isatty() else None
+    print_text(render_status_text(found, colour=uses_colour(), width=width))
+    if held:
+        print_text("\n" + render_holds_text(held, columns=width))
     return DONE

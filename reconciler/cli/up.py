@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,14 @@ from typing import Any
 import click
 
 from reconciler.applying.apply import Applier
+from reconciler.applying.history import Author
+from reconciler.applying.hold import active
 from reconciler.applying.verify import Verifier
 from reconciler.cli.common import (
     DONE,
     ERROR,
     ExpectedError,
-    current_author,
+    current_user,
     directory_argument,
     print_diagnostics,
     print_text,
@@ -28,8 +29,20 @@ from reconciler.cli.common import (
     terminal_width,
     uses_colour,
 )
-from reconciler.daemon import loop, process
-from reconciler.daemon.loop import Loop, Notice
+from reconciler.cli.daemon import judged, on_signals
+from reconciler.cli.inputs import inputs_of, inputs_options
+from reconciler.daemon import notices, process, service
+from reconciler.daemon.events import event_of
+from reconciler.daemon.feed import DirectoryFeed
+from reconciler.daemon.fence import FencedTarget
+from reconciler.daemon.lease import Lease
+from reconciler.daemon.ledger import Ledger, Patience
+from reconciler.daemon.loop import Loop, Outside, Wish
+from reconciler.daemon.notices import Notice
+from reconciler.daemon.planner import Planner
+from reconciler.daemon.rounds import Healing, Rounds
+from reconciler.declared.layout import Inputs, locate
+from reconciler.guardrails.guard import Guard
 from reconciler.rendering.plan_text import render_plan_text
 from reconciler.rendering.report_text import render_report_text
 from reconciler.state import StateDirectory
@@ -39,6 +52,7 @@ from reconciler.targets.target import Json
 
 @click.command()
 @directory_argument
+@inputs_options
 @click.pass_context
 @tells_errors
 def up(ctx: click.Context, directory: Path) -> int:
@@ -57,61 +71,82 @@ def up(ctx: click.Context, directory: Path) -> int:
             f"a runtime runs already for {state.path}, as process {health['pid']}; "
             f"use `reconcile apply {directory}`, or `reconcile runtime stop` first"
         )
-    return _run(state, directory)
+    root, environment = locate(directory, inputs_of(ctx).environment)
+    return _run(state, root, replace(inputs_of(ctx), environment=environment))
 
 
-def _run(state: StateDirectory, directory: Path) -> int:
-    stop = threading.Event()
-    with _until_signal(stop):
+def _run(state: StateDirectory, directory: Path, inputs: Inputs) -> int:
+    wish, lease = Wish(), Lease(state.daemon)
+    try:
+        service.take_lease(lease, wish=wish, tell=_silently, waits=False, beat=_nothing)
+    except service.HeldError as error:
+        raise ExpectedError(str(error)) from error
+    with on_signals(wish):
         child = process.spawn(state)
         try:
             process.wait_until_up(state, child)
             click.echo(f"The runtime runs; its log is {state.runtime_log}. Ctrl-C ends it.")
             with EmbeddedTarget(state) as target:
-                return _keep_applied(state, directory, target=target, child=child, stop=stop)
+                ended = _tell_when_gone(child, wish)
+                _keep_applied(_Stage(state, directory, inputs), target=target, lease=lease, wish=wish)
         finally:
             if child.poll() is None:
                 click.echo("Sessions drain, the runtime ends.")
             process.end_child(state, child)
-
-
-def _keep_applied(
-    state: StateDirectory,
-    directory: Path,
-    *,
-    target: EmbeddedTarget,
-    child: subprocess.Popen[bytes],
-    stop: threading.Event,
-) -> int:
-    """Run the loop in this thread while another one waits for the child, which must not end by itself."""
-    ended = threading.Event()
-    threading.Thread(target=_tell_when_gone, args=(child, ended, stop), daemon=True).start()
-    applier = Applier(target, state, current_author(directory), Verifier(target), should_stop=stop.is_set)
-    Loop(directory, applier, tell=_Teller(target)).run(stop)
     if not ended.is_set():
         return DONE
     click.echo(f"The runtime ended by itself:\n{process.log_tail(state)}", err=True)
     return ERROR
 
 
-def _tell_when_gone(child: subprocess.Popen[bytes], ended: threading.Event, stop: threading.Event) -> None:
-    child.wait()
-    if not stop.is_set():
-        ended.set()
-        stop.set()
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What is kept applied, and where."""
+
+    state: StateDirectory
+    directory: Path
+    inputs: Inputs
 
 
-@contextmanager
-def _until_signal(stop: threading.Event) -> Iterator[None]:
-    def ask(_number: int, _frame: object) -> None:
-        stop.set()
+def _keep_applied(stage: _Stage, *, target: EmbeddedTarget, lease: Lease, wish: Wish) -> None:
+    """The daemon's loop, which heals what files change; whoever starts it wants another try of what failed before."""
+    state, tell = stage.state, _Teller(target)
+    fenced = FencedTarget(target, lease.check)
+    applier = Applier(fenced, state, Author(current_user()), Verifier(fenced), should_stop=wish.is_stopping)
+    feed = DirectoryFeed(stage.directory, state=state.path)
+    planner = Planner(feed, fenced, stage.inputs, holds=lambda: active(state.holds))
+    ledger = Ledger(state.daemon / "ledger.json", Patience())
+    ledger.release("all")
+    guard = Guard(environment=stage.inputs.environment)
+    healing = Healing(ledger, judge=lambda planned: judged(planned, feed, guard))
+    rounds = Rounds(planner, applier, feed, tell=tell, healing=healing)
+    loop = Loop(feed, planner, rounds, tell=tell, outside=Outside(wish, check=lease.check))
+    service.serve(loop, lease, tell=tell)
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+
+def _tell_when_gone(child: subprocess.Popen[bytes], wish: Wish) -> threading.Event:
+    """An event that is set when the child ends although nobody asked for it; the loop is then asked to end."""
+    ended = threading.Event()
+
+    def wait() -> None:
+        child.wait()
+        if not wish.stop:
+            ended.set()
+            wish.ask_stop()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return ended
+
+
+def _silently(_: Notice) -> None:
+    """There is nothing to say about a lease that is free."""
+
+
+def _nothing() -> None:
+    """Nobody waits for a sign of life."""
+
+
+_ENDS = notices.Applied | notices.Broken | notices.Unchanged | notices.Blocked
 
 
 class _Teller:
@@ -122,52 +157,60 @@ class _Teller:
         self._has_told_addresses = False
 
     def __call__(self, notice: Notice) -> None:
-        is_good = isinstance(notice, loop.Unchanged) or (
-            isinstance(notice, loop.Applied) and notice.report.is_success
+        is_good = isinstance(notice, notices.Unchanged) or (
+            isinstance(notice, notices.Applied) and notice.report.is_success
         )
         tell(notice)
         if is_good and not self._has_told_addresses:
             self._has_told_addresses = True
             print_text(how_to_connect(self._target.status()))
-        if not isinstance(notice, loop.Recovered | loop.Applying | loop.Failed):
+        if isinstance(notice, _ENDS):
             click.echo("Waiting for a change.")
 
 
 @singledispatch
-def tell(notice: object) -> None:
-    """Print one notice of the loop; every kind of notice is registered below."""
-    raise TypeError(f"a notice of an unknown kind: {notice!r}")
+def tell(notice: Notice) -> None:
+    """Print one notice of the loop: those below in full, the daemon's others as the line of its log."""
+    if isinstance(notice, notices.Flapping | notices.Barred | notices.LeftAlone | notices.LeaseLost):
+        event = event_of(notice)
+        click.echo(event.text if event else "", err=True)
 
 
 @tell.register
-def _(notice: loop.Recovered) -> None:
+def _(notice: notices.Recovered) -> None:
     click.echo("An apply had been interrupted:")
     print_text(render_report_text(notice.report, colour=uses_colour()))
 
 
 @tell.register
-def _(notice: loop.Broken) -> None:
+def _(notice: notices.Broken) -> None:
     print_diagnostics(notice.diagnostics, notice.sources)
     click.echo("The files are broken: the last good configuration stays live.", err=True)
 
 
 @tell.register
-def _(_notice: loop.Unchanged) -> None:
+def _(notice: notices.Blocked) -> None:
+    print_diagnostics(notice.diagnostics, notice.sources)
+    click.echo("Guardrails stand against the plan: nothing was changed.", err=True)
+
+
+@tell.register
+def _(_notice: notices.Unchanged) -> None:
     click.echo("Live is what the files declare.")
 
 
 @tell.register
-def _(notice: loop.Applying) -> None:
+def _(notice: notices.Applying) -> None:
     print_text(render_plan_text(notice.plan, colour=uses_colour(), width=terminal_width()))
 
 
 @tell.register
-def _(notice: loop.Applied) -> None:
+def _(notice: notices.Applied) -> None:
     print_text(render_report_text(notice.report, colour=uses_colour()), err=not notice.report.is_success)
 
 
 @tell.register
-def _(notice: loop.Failed) -> None:
+def _(notice: notices.Failed) -> None:
     again = (
         "Waiting for a change."
         if notice.retry_in is None

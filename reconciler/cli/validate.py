@@ -1,7 +1,9 @@
-"""`reconcile validate`: read and check the files; no runtime is asked."""
+"""`reconcile validate`: read and check the files; no runtime is asked, unless with --live."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,38 +12,69 @@ from reconciler.cli.common import (
     DONE,
     ERROR,
     directory_argument,
-    format_option,
+    open_reader,
     print_diagnostics,
     print_json,
-    state_directory,
     tells_errors,
 )
-from reconciler.declared.load import load
+from reconciler.cli.formats import FINDINGS, diagnostics_format_option, print_findings
+from reconciler.cli.inputs import inputs_options, load_estate
+from reconciler.declared.source import DirectorySource
+from reconciler.model import Desired, Diagnostic
 from reconciler.pipeline import has_errors
 from reconciler.rendering.diagnostics import diagnostics_json
 
 
 @click.command()
 @directory_argument
-@format_option
+@inputs_options
+@click.option("--live", is_flag=True, help="Ask the runtime too: ports in use, certificates, domains.")
+@diagnostics_format_option
 @click.pass_context
 @tells_errors
-def validate(ctx: click.Context, directory: Path, output: str) -> int:
+def validate(ctx: click.Context, directory: Path, live: bool, output: str) -> int:
     """Check every YAML file of DIR and name all errors at once, each with its file, line and column.
 
-    Secrets are not read and nothing is asked of a runtime, so this runs anywhere, such as before a commit.
+    Secrets are not read and nothing is asked of a runtime, so this runs anywhere, such as before a commit. With --live
+    it also warns of ports that something else holds, protocols without a certificate, and domains that nobody accepts.
 
     \b
       reconcile validate examples/quickstart
       reconcile validate --format json estate/ | jq '.diagnostics[].message'
+      reconcile validate --environment production estate/
+      reconcile validate --format sarif estate/ > findings.sarif
     """
-    loaded = load(directory, cache=state_directory(ctx).cache)
+    loaded = load_estate(ctx, directory)
+    if loaded.desired is not None:
+        found = tuple(_remarks(loaded.desired, directory, live=live))
+        loaded = replace(loaded, diagnostics=(*loaded.diagnostics, *found))
+    if live and loaded.desired is not None:
+        loaded = replace(loaded, diagnostics=(*loaded.diagnostics, *_preflight(ctx, loaded.desired)))
     is_bad = loaded.desired is None or has_errors(loaded.diagnostics)
     if output == "json":
         print_json(diagnostics_json(loaded.diagnostics))
+        return ERROR if is_bad else DONE
+    if output in FINDINGS:
+        print_findings(loaded.diagnostics, output, what="validate")
         return ERROR if is_bad else DONE
     print_diagnostics(loaded.diagnostics, loaded.sources)
     if loaded.desired is None or is_bad:
         return ERROR
     click.echo(f"{directory}: {len(loaded.desired.resources)} resources, no errors.")
     return DONE
+
+
+def _remarks(desired: Desired, directory: Path, *, live: bool) -> Iterator[Diagnostic]:
+    """What the files alone make doubtful; with `live` what the runtime knows better is left to it."""
+    from reconciler.declared.remarks import remarks
+
+    known_better = {"no-certificate", "unknown-domain"} if live else set()
+    found = remarks(desired, DirectorySource(directory))
+    return (remark for remark in found if remark.code not in known_better)
+
+
+def _preflight(ctx: click.Context, desired: Desired) -> tuple[Diagnostic, ...]:
+    from reconciler.applying.preflight import preflight
+
+    with open_reader(ctx) as reader:
+        return preflight(desired, reader)

@@ -1,155 +1,200 @@
-"""Plan and apply a directory whenever its content changes, until told to stop. It cannot die of what it is fed.
+"""Round after round until told to stop: when files were saved, when the time has come, when somebody asks. It cannot
+die of what it is fed.
 
-The same calls as `reconcile apply`, in a loop: broken files leave the last good configuration live, a failed apply has
-been rolled back, and both are told and wait for the next change. What may go away by itself (another apply holds the
-lock, the runtime does not answer) is tried again, later each time. It prints nothing: whoever runs it is told of each
-`Notice`.
+    wait (files, SIGHUP, interval, retry)  →  look at the content  →  [a word at once]  →  [quiet]  →  a round
+
+Broken files leave the last good configuration live, a failed apply has been rolled back, and both are told. What may go
+away by itself (another apply holds the lock, the runtime does not answer) is tried again, later each time; so is an
+error that nobody has thought of, with its traceback. Only the loss of the lease ends it, and whoever set `stop`. It
+prints nothing: whoever runs it is told of each `Notice`.
 """
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
+from typing import TypeVar
 
-from reconciler.applying.apply import Applier
+from reconciler.applying.apply import ApplyLeftError
+from reconciler.applying.hold import HoldError
 from reconciler.applying.journal import JournalError
-from reconciler.applying.lock import LockedError, apply_lock
-from reconciler.applying.recovery import recover
-from reconciler.daemon.watch import Contents, watch
-from reconciler.model import Desired, Diagnostic, Plan, Report
-from reconciler.pipeline import Planned, Rejected, plan_directory
+from reconciler.applying.lock import LockedError
+from reconciler.daemon.doorbell import Doorbell
+from reconciler.daemon.feed import Feed, Look
+from reconciler.daemon.lease import LeaseLostError
+from reconciler.daemon.ledger import take_releases
+from reconciler.daemon.notices import Failed
+from reconciler.daemon.planner import Planner
+from reconciler.daemon.rounds import Rounds, Tell
+from reconciler.daemon.watch import Watcher
+from reconciler.review.git import GitError
 from reconciler.secret import SecretError
 from reconciler.targets.target import TargetError
-from schemas.v1.certificate import Certificate
+
+T = TypeVar("T")
 
 #: Seconds until the first and the latest further try after an error that may go away by itself.
 FIRST_RETRY = 2.0
 LAST_RETRY = 60.0
+#: Seconds after which files are looked at without a notification.
+LOOK_EVERY = 2.0
+#: Seconds of quiet before what was saved is applied, so that half a checkout is not; and how long to wait for it.
+QUIET = 0.2
+LONGEST_UNREST = 10.0
+#: Seconds after a word was said at once until everything is read to confirm it.
+CONFIRM_AFTER = 2.0
+
+
+class Wish:
+    """What somebody outside wants of the loop; a signal handler may set it at any moment."""
+
+    def __init__(self) -> None:
+        self.bell = Doorbell()
+        self.stop = False
+        self.now = False
+
+    def ask_stop(self) -> None:
+        """End after the current write."""
+        self.stop = True
+        self.bell.ring()
+
+    def ask_now(self) -> None:
+        """Do a round now."""
+        self.now = True
+        self.bell.ring()
+
+    def is_stopping(self) -> bool:
+        """What `Applier` asks before each write."""
+        return self.stop
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
-    """An apply that had been killed was finished or rolled back."""
+class Outside:
+    """What the loop has of the process around it. `interval`: seconds between rounds when nothing is saved (None: no
+    such rounds). `check` raises LeaseLostError, `beat` says that it is alive, `releases` is where requests lie."""
 
-    report: Report
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """The files cannot be applied; what was live stays live."""
-
-    diagnostics: tuple[Diagnostic, ...]
-    sources: Mapping[Path, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """Live is what the files declare."""
-
-
-@dataclass(frozen=True, slots=True)
-class Applying:
-    """What is about to be done."""
-
-    plan: Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What was done, or tried and rolled back."""
-
-    plan: Plan
-    report: Report
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Nothing could be done; tried again in `retry_in` seconds, or at the next change when None."""
-
-    error: str
-    retry_in: float | None
-
-
-Notice = Recovered | Broken | Unchanged | Applying | Applied | Failed
+    wish: Wish
+    interval: float | None = None
+    check: Callable[[], None] = lambda: None
+    beat: Callable[[], None] = lambda: None
+    releases: Path | None = None
 
 
 class Loop:
-    """One directory, kept applied."""
+    """One feed, followed."""
 
-    def __init__(self, directory: Path, applier: Applier, *, tell: Callable[[Notice], None]) -> None:
-        self._directory = directory
-        self._applier = applier
+    def __init__(self, feed: Feed, planner: Planner, rounds: Rounds, *, tell: Tell, outside: Outside) -> None:
+        self._feed = feed
+        self._planner = planner
+        self._rounds = rounds
         self._tell = tell
-        self._declared = Contents(directory, leave_out=[applier.state.path])
-        self._referred = Contents()
-        self._references: frozenset[Path] = frozenset()
-        self._retry_at: float | None = None
+        self._wish = outside.wish
+        self._outside = outside
         self._retry_in = FIRST_RETRY
+        self._due: float | None = None
+        self._is_stale = True
 
-    def run(self, stop: Event) -> None:
-        """Apply now, then on each change, until `stop` is set."""
-        self._has_changed()
-        self.apply()
-        for _ in watch(self._directory, stop=stop):
-            if stop.is_set():
-                return
-            if self._has_changed() or self._is_retry_due():
-                self.apply()
-
-    def apply(self) -> None:
-        """One round. Errors are told, never raised."""
-        self._retry_at = None
+    def run(self) -> None:
+        """Until the wish to stop. Raises LeaseLostError."""
+        watcher = Watcher(self._feed.watched, self._wish.bell.ring) if self._feed.watched else None
+        self._feed.start(self._wish.bell.ring, self._tell)
+        if watcher is not None:
+            watcher.start()
         try:
-            with apply_lock(self._applier.state.apply_lock, actor=self._applier.author.user):
-                self._recover_and_apply()
+            self._guarded(self._look)
+            self.round(has_news=True)
+            while not self._wish.stop:
+                self._wait_and_act()
+        finally:
+            self._feed.stop()
+            if watcher is not None:
+                watcher.stop()
+
+    def round(self, *, has_news: bool) -> bool:
+        """One round; true when nothing stood in its way. Errors are told, never raised, but for the lease's."""
+        self._wish.now = False
+        self._due = None if self._outside.interval is None else time.monotonic() + self._outside.interval
+        reads = has_news or self._is_stale
+        is_done = self._guarded(lambda: self._rounds.run(has_news=has_news, reads=reads)) is not None
+        if is_done:
+            self._is_stale = False
             self._retry_in = FIRST_RETRY
-        except (LockedError, TargetError) as error:
-            self._retry_at = time.monotonic() + self._retry_in
-            self._tell(Failed(str(error), self._retry_in))
-            self._retry_in = min(LAST_RETRY, self._retry_in * 2)
-        except (JournalError, SecretError, OSError) as error:
+            self._due_in(self._rounds.next_try())
+        return is_done
+
+    # -- waiting -------------------------------------------------------------------------------------------------------
+
+    def _wait_and_act(self) -> None:
+        now = time.monotonic()
+        self._wish.bell.wait(LOOK_EVERY if self._due is None else min(LOOK_EVERY, self._due - now))
+        self._outside.beat()
+        self._outside.check()
+        if self._wish.stop:
+            return
+        look = self._guarded(self._look)
+        has_news = look is not None and look.has_changed
+        if look is not None and has_news:
+            self._react(look)
+        if self._is_asked() or (self._due is not None and time.monotonic() >= self._due):
+            self.round(has_news=has_news or self._wish.now)
+
+    def _look(self) -> Look:
+        return self._feed.look()
+
+    def _is_asked(self) -> bool:
+        """Also takes in what was released since."""
+        patterns = take_releases(self._outside.releases) if self._outside.releases else []
+        self._rounds.release(patterns)
+        return self._wish.now or bool(patterns)
+
+    def _react(self, look: Look) -> None:
+        """Say at once what a saved file means, if that can be; then a round, at once or when it is quiet."""
+        self._is_stale = True
+        plan = self._guarded(lambda: self._planner.quick(look.edited) if look.edited else None)
+        if plan is not None:
+            self._rounds.tell_quick(plan, self._planner.live)
+        if self._rounds.heals:
+            self._wait_until_quiet()
+            self._wish.now = True
+        elif plan is not None:
+            self._due_in(CONFIRM_AFTER)
+        else:
+            self._wish.now = True
+
+    def _wait_until_quiet(self) -> None:
+        until = time.monotonic() + LONGEST_UNREST
+        while time.monotonic() < until and not self._wish.stop:
+            self._wish.bell.wait(QUIET)
+            look = self._guarded(self._look)
+            if look is None or not look.has_changed:
+                return
+
+    def _due_in(self, seconds: float | None) -> None:
+        if seconds is not None:
+            at = time.monotonic() + seconds
+            self._due = at if self._due is None else min(self._due, at)
+
+    # -- not dying -----------------------------------------------------------------------------------------------------
+
+    def _guarded(self, act: Callable[[], T]) -> T | None:
+        """What `act` returns, or None when it raised and that has been told."""
+        try:
+            return act()
+        except (LeaseLostError, ApplyLeftError):
+            raise
+        except (LockedError, TargetError, GitError) as error:
+            self._try_again(str(error))
+        except (JournalError, HoldError, SecretError, OSError) as error:
             self._tell(Failed(str(error), None))
+        except Exception as error:  # noqa: BLE001
+            self._try_again(f"{type(error).__name__}: {error}", traceback.format_exc())
+        return None
 
-    def _recover_and_apply(self) -> None:
-        for report in recover(self._applier):
-            self._tell(Recovered(report))
-        planned = plan_directory(self._directory, self._applier.target, cache=self._applier.state.cache)
-        if isinstance(planned, Rejected):
-            self._tell(Broken(planned.diagnostics, planned.sources))
-            return
-        self._refer_to(referred_files(planned.desired))
-        if planned.plan.is_empty:
-            self._tell(Unchanged())
-            return
-        self._apply(planned)
-
-    def _apply(self, planned: Planned) -> None:
-        self._tell(Applying(planned.plan))
-        report = self._applier.apply(planned.plan, desired=planned.desired, live=planned.live)
-        self._tell(Applied(planned.plan, report))
-
-    def _has_changed(self) -> bool:
-        """Looks before the files are read, so that what changes while they are is seen the next time."""
-        is_declared_anew = self._declared.has_changed()
-        return self._referred.has_changed(self._references) or is_declared_anew
-
-    def _refer_to(self, files: frozenset[Path]) -> None:
-        if files != self._references:
-            self._references = files
-            self._referred.has_changed(files)
-
-    def _is_retry_due(self) -> bool:
-        return self._retry_at is not None and time.monotonic() >= self._retry_at
-
-
-def referred_files(desired: Desired) -> frozenset[Path]:
-    """Secret and certificate files that declarations refer to, wherever they lie."""
-    resources = desired.resources.values()
-    secrets = (
-        ref.location for resource in resources for ref in resource.secrets.values() if ref.source == "file"
-    )
-    certificates = (r.spec.certificate_file for r in resources if isinstance(r.spec, Certificate))
-    return frozenset(Path(file) for file in (*secrets, *certificates) if file)
+    def _try_again(self, error: str, trace: str | None = None) -> None:
+        self._due_in(self._retry_in * random.uniform(0.9, 1.1))  # noqa: S311
+        self._tell(Failed(error, self._retry_in, trace))
+        self._retry_in = min(LAST_RETRY, self._retry_in * 2)

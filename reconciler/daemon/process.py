@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from reconciler.state import StateDirectory
+from reconciler.age import IDENTITY_FILE, IDENTITY_KEY
+from reconciler.state import StateDirectory, append_private
 from reconciler.targets.embedded import EmbeddedReader, EmbeddedTarget
 from reconciler.targets.target import Json, NotRunningError, TransientError
 
@@ -22,6 +23,8 @@ from reconciler.targets.target import Json, NotRunningError, TransientError
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 180.0
 SECONDS_BETWEEN_LOOKS = 0.05
+#: What opens encrypted secrets is the reconciler's alone.
+_NOT_FOR_THE_RUNTIME = (IDENTITY_FILE, IDENTITY_KEY)
 #: Lines of the runtime's log that are shown when it does not start.
 SHOWN_LOG_LINES = 20
 
@@ -34,13 +37,14 @@ def spawn(state: StateDirectory) -> subprocess.Popen[bytes]:
     """Start the runtime in a session of its own, so that a Ctrl-C here does not reach it."""
     state.make()
     state.runtime.mkdir(mode=0o700, exist_ok=True)
-    with state.runtime_log.open("ab") as log:
+    with append_private(state.runtime_log) as log:
         return subprocess.Popen(
             [sys.executable, "-m", "runtime.supervisor", "--state", str(state.path)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name not in _NOT_FOR_THE_RUNTIME},
         )
 
 

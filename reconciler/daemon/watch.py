@@ -3,44 +3,71 @@
 watchfiles wakes it quickly; what counts is a digest of every file's name and content, so that an editor's rename, a
 swapped symbolic link, a `touch` or a lost notification make neither a false change nor a missed one: the files are
 also looked at each few seconds. Files that are referred to from outside of the directory are watched the same way.
-It reads files and nothing else, and survives what it cannot read. `loop` is the caller.
+It reads files and nothing else, and survives what it cannot read. `feed` and `loop` are the callers.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from threading import Event
 
-#: Milliseconds of quiet after which a burst of notifications counts as one.
-DEBOUNCE = 200
-#: Milliseconds after which the files are looked at without a notification.
-LOOK_EVERY = 2000
+#: Milliseconds of quiet after which a burst of notifications counts as one, and the longest burst.
+QUIET = 10
+LONGEST_BURST = 200
+#: Milliseconds after which the watcher makes sure that it still watches the right directory.
+LOOK_EVERY = 1000
 
 
-def watch(directory: Path, *, stop: Event) -> Iterator[None]:
-    """Yield when something may have changed, and at least each LOOK_EVERY milliseconds; end when `stop` is set."""
-    from watchfiles import watch as notifications  # noqa: PLC0415 - a compiled module that only `up` needs
+class Watcher(threading.Thread):
+    """Calls `ring` shortly after something below a directory was touched, until `stop`."""
 
-    while not stop.is_set():
-        try:
-            for _ in notifications(
-                directory,
-                debounce=DEBOUNCE,
-                step=50,
-                stop_event=stop,
-                rust_timeout=LOOK_EVERY,
-                yield_on_timeout=True,
-                watch_filter=None,
-                raise_interrupt=False,
-            ):
-                yield
-        except OSError:
-            # The directory is away, as in the middle of a checkout: look again until it is back.
-            stop.wait(LOOK_EVERY / 1000)
-            yield
+    def __init__(self, directory: Path, ring: Callable[[], None]) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._directory = directory
+        self._ring = ring
+        self._end = threading.Event()
+
+    def stop(self) -> None:
+        """Ends within LOOK_EVERY."""
+        self._end.set()
+
+    def run(self) -> None:
+        """Watch the directory that the path leads to now; when it leads elsewhere or nowhere, begin anew."""
+        while not self._end.is_set():
+            try:
+                self._watch_one(_identity(self._directory))
+            except OSError:
+                # The directory is away, as in the middle of a checkout: look again until it is back.
+                self._end.wait(LOOK_EVERY / 1000)
+            self._ring()
+
+    def _watch_one(self, identity: tuple[int, int]) -> None:
+        from watchfiles import watch
+
+        notifications = watch(
+            self._directory,
+            debounce=LONGEST_BURST,
+            step=QUIET,
+            stop_event=self._end,
+            rust_timeout=LOOK_EVERY,
+            yield_on_timeout=True,
+            watch_filter=None,
+            raise_interrupt=False,
+            ignore_permission_denied=True,
+        )
+        for changes in notifications:
+            if changes:
+                self._ring()
+            if _identity(self._directory) != identity:
+                return
+
+
+def _identity(directory: Path) -> tuple[int, int]:
+    found = directory.stat()
+    return found.st_dev, found.st_ino
 
 
 class Contents:
@@ -54,13 +81,28 @@ class Contents:
         self._directory = directory
         self._leave_out = frozenset(os.path.realpath(path) for path in leave_out)
         self._stamps: dict[str, tuple[int, ...]] = {}
-        self._digests: dict[str, bytes] = {}
-        self._known: bytes | None = None
+        self._current: dict[str, bytes] = {}
+        self._before: dict[str, bytes] = {}
+        self._has_looked = False
+
+    @property
+    def edited(self) -> Mapping[Path, str]:
+        """After a change: the files whose content alone is another one, with the SHA-256 (hex) of what they held
+        before; nothing when files came or went."""
+        before, now = self._before, self._current
+        if before.keys() != now.keys() or not all(len(digest) == 32 for digest in now.values()):
+            return {}
+        return {Path(path): old.hex() for path, old in before.items() if old != now[path]}
 
     def has_changed(self, others: Collection[Path] = ()) -> bool:
         """True when any file came, went or has other content than at the last call; true at the first call."""
-        known, self._known = self._known, self._digest([*self._files(), *map(str, others)])
-        return known != self._known
+        found = {path: self._digest_of(path) for path in {*self._files(), *map(str, others)}}
+        if found == self._current and self._has_looked:
+            return False
+        self._before, self._current, self._has_looked = self._current, found, True
+        for path in self._stamps.keys() - found.keys():
+            del self._stamps[path]
+        return True
 
     def _files(self) -> Iterator[str]:
         if self._directory is None:
@@ -72,20 +114,15 @@ class Contents:
     def _is_wanted(self, folder: Path) -> bool:
         return not folder.name.startswith(".") and os.path.realpath(folder) not in self._leave_out
 
-    def _digest(self, paths: list[str]) -> bytes:
-        whole = hashlib.sha256()
-        for path in sorted(set(paths)):
-            whole.update(path.encode(errors="surrogateescape") + b"\0" + self._digest_of(path))
-        return whole.digest()
-
     def _digest_of(self, path: str) -> bytes:
         try:
-            found = Path(path).stat()
+            found = os.stat(path)  # noqa: PTH116
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev, found.st_ctime_ns)
-            if self._stamps.get(path) != stamp:
-                self._digests[path] = hashlib.sha256(Path(path).read_bytes()).digest()
-                self._stamps[path] = stamp
+            if self._stamps.get(path) == stamp:
+                return self._current[path]
+            digest = hashlib.sha256(Path(path).read_bytes()).digest()
         except OSError as error:
             self._stamps.pop(path, None)
             return f"unreadable {error.errno}".encode()
-        return self._digests[path]
+        self._stamps[path] = stamp
+        return digest

@@ -17,20 +17,33 @@ from schemas.v1.codec import dump_spec, parse_spec
 from schemas.v1.facts import fields
 
 Digests = Mapping[str, str]
+#: Where a plan shows that a resource's protection changes; no field of any spec is called so.
+PROTECTION = "lifecycle.protect"
+
 Difference = tuple[str, JsonValue, JsonValue]
 
 
-def change_of(resource: Resource, live: Present | Absent, digests: Digests) -> Change | None:
-    """What must happen to the live resource. `digests`: keyed digest of each declared secret by its YAML path."""
+def change_of(
+    resource: Resource, live: Present | Absent, digests: Digests, *, renamed_from: str | None = None
+) -> Change | None:
+    """What must happen to the live resource. `digests`: keyed digest of each declared secret by its YAML path.
+    `renamed_from`: `live` is what goes by this name now."""
     if isinstance(live, Absent):
         return _creation(resource)
-    if live.spec == resource.spec and _secrets_match(resource, live, digests):
+    changes = _update(resource, live, digests)
+    if not changes and renamed_from is None:
         return None
+    position = resource.position()
+    return Change(resource.key, Action.UPDATE, changes, live.revision, position, renamed_from=renamed_from)
+
+
+def _update(resource: Resource, live: Present, digests: Digests) -> tuple[FieldChange, ...]:
+    protection = tuple(_protection_change(resource, live))
+    if live.spec == resource.spec and _secrets_match(resource, live, digests):
+        return protection
     spec = spec_to_write(resource, live)
     changes = (*_field_changes(resource, live.spec, spec), *_secret_changes(resource, live, digests))
-    if not changes:
-        return None
-    return Change(resource.key, Action.UPDATE, changes, live.revision, resource.position())
+    return (*changes, *protection)
 
 
 def deletion_of(key: Key, live: Present) -> Change:
@@ -69,7 +82,15 @@ def _creation(resource: Resource) -> Change:
         if new is not None
     )
     secrets = tuple(_secret_change(resource, path) for path in sorted(resource.secrets))
-    return Change(resource.key, Action.CREATE, given + secrets, None, resource.position())
+    protection = tuple(_protection_change(resource, None))
+    return Change(resource.key, Action.CREATE, given + secrets + protection, None, resource.position())
+
+
+def _protection_change(resource: Resource, live: Present | None) -> Iterator[FieldChange]:
+    """Protection is kept on the live resource too, where it outlives the declaration that asked for it."""
+    wanted, now = resource.lifecycle.protect, live.protected if live else False
+    if wanted != now:
+        yield FieldChange(PROTECTION, now if live else None, wanted)
 
 
 def _field_changes(resource: Resource, old: Spec, new: Spec) -> Iterator[FieldChange]:
@@ -79,20 +100,28 @@ def _field_changes(resource: Resource, old: Spec, new: Spec) -> Iterator[FieldCh
 
 
 def _differences(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> list[Difference]:
-    """Every path whose value differs; a group of fields is opened where both sides have it."""
+    """Every path whose value differs; a group of fields is opened, also where one side has none."""
     found: list[Difference] = []
     pending: list[tuple[str, JsonValue, JsonValue]] = [("", dict(old), dict(new))]
     while pending:
         path, before, after = pending.pop()
         if before == after:
             continue
-        if isinstance(before, dict) and isinstance(after, dict):
-            names = [*after, *(name for name in before if name not in after)]
+        mine, theirs = _group(after, before), _group(before, after)
+        if mine is not None and theirs is not None:
+            names = [*mine, *(name for name in theirs if name not in mine)]
             prefix = f"{path}." if path else ""
-            pending.extend((prefix + name, before.get(name), after.get(name)) for name in reversed(names))
+            pending.extend((prefix + name, theirs.get(name), mine.get(name)) for name in reversed(names))
         else:
             found.append((path, before, after))
     return found
+
+
+def _group(value: JsonValue, other: JsonValue) -> dict[str, JsonValue] | None:
+    """The value as a group of fields: itself, or an empty one where nothing stands against a group that has fields."""
+    if value is None and isinstance(other, dict) and any(member is not None for member in other.values()):
+        return {}
+    return value if isinstance(value, dict) else None
 
 
 def _leaves(dump: Mapping[str, JsonValue]) -> list[tuple[str, JsonValue]]:

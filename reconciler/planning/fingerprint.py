@@ -11,8 +11,14 @@ from reconciler.model import Change, Key, LiveState, Plan, Present
 
 
 def fingerprint(changes: Iterable[Change]) -> Mapping[Key, int | None]:
-    """The live revision that each change was planned against; None: the resource was absent."""
-    return {change.key: change.revision for change in changes}
+    """The live revision that each change was planned against; None: the resource was absent. A rename was planned
+    against both of its names."""
+    found: dict[Key, int | None] = {}
+    for change in changes:
+        if change.renamed_from:
+            found[change.key] = None
+        found[change.live_key] = change.revision
+    return found
 
 
 def moved(plan: Plan, live: LiveState) -> tuple[Key, ...]:

@@ -7,7 +7,7 @@ reloaded), Automatic and not running is started, anything else is stopped if it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model import (
@@ -25,7 +25,7 @@ from reconciler.model import (
 )
 from schemas.v1.base import Impact, Spec
 from schemas.v1.codec import dump_spec
-from schemas.v1.effects import effects
+from schemas.v1.effects import Effect, effects
 from schemas.v1.services import SERVICES
 
 _NOT_RUNNING = frozenset({"stopped", "failed"})
@@ -58,28 +58,43 @@ def impacts_of(planned: Iterable[Planned], desired: Desired, live: LiveState) ->
 
 
 def owed_actions(
-    desired: Desired, live: LiveState, touched: Iterable[ServiceImpact]
+    desired: Desired,
+    live: LiveState,
+    touched: Iterable[ServiceImpact],
+    *,
+    owes: Callable[[ServiceState], bool],
 ) -> tuple[ServiceImpact, ...]:
-    """Services of declared servers that live configuration waits for although no change touches them."""
+    """Services that live configuration waits for although no change touches them. `owes` says of a waiting service
+    whether that is the plan's business."""
     done = {impact.service for impact in touched}
     waiting = (
         _Touch(state.service, _pending_impact(state), _pending_causes(state))
         for name, state in sorted(live.services.items())
-        if state.pending and name not in done and Key("Server", _server_of(name)) in desired.resources
+        if state.pending and name not in done and owes(state)
     )
     found = (_impact(touch, desired, live, frozenset()) for touch in waiting)
     return tuple(impact for impact in found if impact is not None)
 
 
 def _touches(planned: Planned) -> Iterator[_Touch]:
-    key = planned.change.key
-    for effect in effects(key.kind, key.name, planned.old, planned.new):
+    for effect in _effects(planned):
         service = f"{effect.server}/{effect.service}"
         yield _Touch(service, effect.impact, _causes(planned.change, effect.fields))
 
 
+def _effects(planned: Planned) -> tuple[Effect, ...]:
+    """To a service a rename is one resource that goes and another that is new."""
+    key, before = planned.change.key, planned.change.live_key
+    if before == key:
+        return effects(key.kind, key.name, planned.old, planned.new)
+    return (
+        *effects(key.kind, before.name, planned.old, None),
+        *effects(key.kind, key.name, None, planned.new),
+    )
+
+
 def _causes(change: Change, paths: Iterable[str]) -> tuple[Cause, ...]:
-    if change.action is not Action.UPDATE:
+    if change.action is not Action.UPDATE or change.renamed_from:
         return (Cause(change.key, "", None, None),)
     values = {field.path: field for field in change.fields}
     named = {field.path: field for path in paths for field in _fields_at(values, path)}
@@ -118,7 +133,7 @@ def _action(impact: Impact, startup: str, state: ServiceState | None) -> Service
     is_running = state is not None and state.state not in _NOT_RUNNING
     if startup != "Automatic":
         return ServiceAction.STOP if is_running else None
-    if not is_running:
+    if state is None or not is_running or state.pending == "start":
         return ServiceAction.START
     return ServiceAction.RELOAD if impact is Impact.RELOAD else ServiceAction.RESTART
 

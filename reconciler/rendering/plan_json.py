@@ -22,13 +22,21 @@ def plan_json(plan: Plan) -> dict[str, JsonValue]:
         "format": FORMAT,
         "configurationDigest": plan.configuration_digest,
         "isEmpty": plan.is_empty,
+        "isComplete": plan.is_complete,
+        "partial": _selection(plan),
         "summary": dict(plan_summary(plan)),
+        "reach": reach_json(plan),
         "changes": [_change(change) for change in plan.changes],
         "services": [_impact(impact) for impact in plan.impacts],
         "owed": [_impact(impact) for impact in plan.owed],
         "fingerprint": {str(key): revision for key, revision in sorted(plan.fingerprint.items())},
         "undeclared": [_key(key) for key in plan.undeclared],
+        "refused": [{**_key(refusal.key), "reason": refusal.reason} for refusal in plan.refused],
         "unreadable": [{**_key(key), "error": error} for key, error in plan.unreadable],
+        "held": [
+            {**_key(key), "until": hold.until, "reason": hold.reason, "by": hold.by}
+            for key, hold in plan.held
+        ],
     }
 
 
@@ -41,6 +49,22 @@ def plan_summary(plan: Plan) -> dict[str, int]:
         **{name: services[name] for name in ("restart", "reload", "start", "stop")},
         "sessions": touched_sessions((*plan.impacts, *plan.owed)),
     }
+
+
+def reach_json(plan: Plan) -> dict[str, JsonValue]:
+    """The blast radius: which servers, and how many services, mailboxes and sessions, notice the plan."""
+    return {
+        "servers": list(plan.reach.servers),
+        "services": len({impact.service for impact in (*plan.impacts, *plan.owed)}),
+        "mailboxes": plan.reach.mailboxes,
+        "sessions": touched_sessions((*plan.impacts, *plan.owed)),
+    }
+
+
+def _selection(plan: Plan) -> JsonValue:
+    if not plan.selection.is_partial:
+        return None
+    return {"only": list(plan.selection.only), "exclude": list(plan.selection.exclude)}
 
 
 def touched_sessions(impacts: Iterable[ServiceImpact]) -> int:
@@ -57,6 +81,8 @@ def _change(change: Change) -> dict[str, JsonValue]:
         **_key(change.key),
         "action": ACTIONS[change.action],
         "revision": change.revision,
+        "renamedFrom": change.renamed_from,
+        "cascades": [_key(key) for key in change.cascades],
         "position": position_json(change.position),
         "fields": [_field(field) for field in change.fields],
     }

@@ -21,10 +21,18 @@ def render_report_text(report: Report, *, colour: bool) -> str:
     """Every step in order, then the error if there is one, then the counts."""
     paint = painter(colour=colour)
     column = max((width(printable(step.subject)) for step in report.steps), default=0)
-    lines = [_step(step, column, paint) for step in report.steps]
+    lines = [_step(_without_error(step, report.error), column, paint) for step in report.steps]
     if report.error is not None:
         lines += ["", f"{paint('error:', 'red')} {printable(report.error)}"]
     return "\n".join([*lines, "", _summary(report, paint)]).lstrip("\n") + "\n"
+
+
+def _without_error(step: StepResult, error: str | None) -> StepResult:
+    """What the error says already is not said in its step too."""
+    said = (error or "").removeprefix(f"{step.subject}: ")
+    if not said or step.outcome is not Outcome.FAILED or not step.detail.startswith(said):
+        return step
+    return StepResult(step.subject, step.outcome, "see below" + step.detail.removeprefix(said))
 
 
 def _step(step: StepResult, column: int, paint: Paint) -> str:

@@ -14,8 +14,8 @@ _HEAD = ("SERVICE", "STATE", "STARTUP", "GEN", "PID", "SESSIONS", "LISTENING")
 _STATES = {"running": "green", "failed": "red", "stopped": "dim"}
 
 
-def render_status_text(status: Json, *, colour: bool, width: int) -> str:
-    """`status`: the answer of GET /v1/status. Keys that it lacks are shown as a dash."""
+def render_status_text(status: Json, *, colour: bool, width: int | None) -> str:
+    """`status`: the answer of GET /v1/status. Keys that it lacks are shown as a dash. `width` None: nothing is cut."""
     paint = painter(colour=colour)
     services = [service for server in status.get("servers", ()) for service in server.get("services", ())]
     sections = [
@@ -51,7 +51,7 @@ def _host(host: Json) -> str:
     return f"{_cell(host, 'role')} host {_cell(host, 'state')} (pid {_cell(host, 'pid')}{again})"
 
 
-def _services(services: list[Json], paint: Paint, width: int) -> list[str]:
+def _services(services: list[Json], paint: Paint, width: int | None) -> list[str]:
     if not services:
         return []
     head, *lines = table([_HEAD, *(_service(service) for service in services)], columns=width, indent="  ")
@@ -76,7 +76,7 @@ def _address(listening: Json) -> str:
     return _cell(listening, "address") + ("" if tls == "none" else f" {printable(str(tls))}")
 
 
-def _certificates(status: Json, paint: Paint, width: int) -> list[str]:
+def _certificates(status: Json, paint: Paint, width: int | None) -> list[str]:
     found = status.get("certificates") or ()
     rows = [
         (

@@ -1,20 +1,16 @@
 """The embedded runtime as a target: its control API over a Unix socket.
 
-One kept-alive connection, one request at a time. Nothing is sent twice: a request is tried again only when the
-connection failed before anything was sent; afterwards a lost answer is a TransientError, and `applying/` finds out by
-looking. Used by every verb that needs a live state.
+What is live is compared by digest first, so that only what differs from the declared is read and parsed. Many writes
+go in one request; a lost answer is a TransientError, and `applying/` finds out by looking. Used by every verb that
+needs a live state.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
-import select
-import socket
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Self
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 from pydantic import ValidationError
@@ -22,6 +18,7 @@ from pydantic import ValidationError
 from reconciler.model import Absent, Key, LiveState, Observed, Present, ServiceState, Unreadable
 from reconciler.secret import SecretValue
 from reconciler.state import StateDirectory
+from reconciler.targets.channel import Answer, Channel
 from reconciler.targets.target import (
     NONE_KNOWN,
     Attribution,
@@ -29,29 +26,35 @@ from reconciler.targets.target import (
     Converged,
     HealthMailbox,
     Json,
+    LiveChanges,
     Method,
-    NotRunningError,
     RejectedError,
     ServiceError,
+    Stamp,
+    Stamps,
     TargetError,
-    TransientError,
+    Write,
+    Written,
 )
 from schemas.v1.base import Spec
-from schemas.v1.codec import dump_spec, parse_spec
+from schemas.v1.canonical import digest_canonical, parse_canonical
+from schemas.v1.codec import dump_spec
 
 #: Seconds to wait for an answer: a write hashes passwords; a restart starts and probes a generation.
 READ_TIMEOUT = 30.0
 WRITE_TIMEOUT = 60.0
 RESTART_TIMEOUT = 120.0
-#: Bytes of a Unix socket's path that fit into an address (108 with its final NUL on Linux, 104 elsewhere).
-LONGEST_ADDRESS = 100
+#: Resources that are asked for by name; more are read all together.
+FEW = 300
+#: Bytes of one request with many writes; the runtime takes a mebibyte.
+BATCH_BYTES = 512 * 1024
 
 
 class EmbeddedReader:
     """Looks at the runtime of one state directory, and has no means to change it. Close it, or use it with `with`."""
 
     def __init__(self, state: StateDirectory) -> None:
-        self._channel = _Channel(state.socket)
+        self._channel = Channel(state.socket)
 
     def __enter__(self) -> Self:
         return self
@@ -68,13 +71,72 @@ class EmbeddedReader:
         return self._get("/v1/health")
 
     def observe(self, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveState:
-        """Every resource and every service, in two requests."""
-        listed = self._get("/v1/resources")
+        """Every resource by its digest, those that differ from `known` in full; meanwhile every service."""
+        services = _Meanwhile(self.services)
+        listed = self._get("/v1/resources?view=digests")["resources"]
         resources: dict[Key, Observed] = {}
-        for item in listed["resources"]:
-            key = _key(item)
-            resources[key] = _observed(item, known.get(key))
-        return LiveState(resources=resources, services=_service_states(self.status()))
+        others: list[Key] = []
+        for item in listed:
+            key = Key(item[0], item[1])
+            spec = known.get(key)
+            if spec is not None and digest_canonical(spec) == item[3]:
+                resources[key] = _as_known(spec, item)
+            else:
+                others.append(key)
+        resources.update((_key(item), _observed(item)) for item in self._full(others))
+        return LiveState(resources=resources, services=services.result())
+
+    def _full(self, keys: Sequence[Key]) -> Iterator[Mapping[str, Any]]:
+        """These resources with their specs; one that was deleted meanwhile is left out."""
+        if len(keys) > FEW:
+            wanted = set(keys)
+            everything = self._get("/v1/resources")["resources"]
+            yield from (item for item in everything if _key(item) in wanted)
+        elif keys:
+            answer = self._ask(
+                "POST", "/v1/read", body={"keys": [list(key) for key in keys]}, timeout=READ_TIMEOUT
+            )
+            yield from answer.expect_success("the live resources")["resources"]
+
+    def epoch(self) -> int:
+        """Asks for changes after a revision that there is not yet."""
+        return int(self._get(f"/v1/changes?since={2**53}")["epoch"])
+
+    def stamps(self) -> Stamps:
+        """From the digests."""
+        listed = self._get("/v1/resources?view=digests")
+        found = {
+            Key(item[0], item[1]): Stamp(item[2], item[7], item[6], item[8]) for item in listed["resources"]
+        }
+        return Stamps(listed["epoch"], found)
+
+    def live_at(self, epoch: int) -> Mapping[Key, Present]:
+        """The versions that the runtime keeps."""
+        found = {_key(item): _observed(item) for item in self._get(f"/v1/resources?at={epoch}")["resources"]}
+        for key, observed in found.items():
+            if isinstance(observed, Unreadable):
+                raise TargetError(f"{key} as it was cannot be read: {observed.error}")
+        return {key: observed for key, observed in found.items() if isinstance(observed, Present)}
+
+    def changes_since(self, since: LiveChanges | None, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveChanges:
+        """In pages, so that ten thousand resources do not lie in memory as text."""
+        after, changed, deleted = (since.until if since else 0), dict[Key, Observed](), set[Key]()
+        while True:
+            page = self._get(f"/v1/changes?since={after}")
+            if since is not None and page["instance"] != since.instance:
+                return self.changes_since(None, known)
+            for item in page["resources"]:
+                changed[_key(item)] = _observed(item, known.get(_key(item)))
+            deleted.update(_key(item) for item in page["deleted"])
+            after = page["until"]
+            if after >= page["epoch"]:
+                break
+        gone = frozenset(deleted - changed.keys())
+        return LiveChanges(page["instance"], after, changed, gone, is_whole=since is None)
+
+    def services(self) -> Mapping[str, ServiceState]:
+        """From the status."""
+        return _service_states(self.status())
 
     def read(self, key: Key) -> Observed:
         """One live resource."""
@@ -105,7 +167,7 @@ class EmbeddedReader:
         timeout: float,
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> _Answer:
+    ) -> Answer:
         payload = None if body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json"} if payload is not None else {}
         return self._channel.ask(method, path, payload, headers=sent | dict(headers or {}), timeout=timeout)
@@ -129,6 +191,8 @@ class EmbeddedTarget(EmbeddedReader):
     ) -> int:
         """PUT with If-Match or If-None-Match."""
         body: dict[str, Any] = {"spec": dump_spec(spec)}
+        if by.protected is not None:
+            body["protected"] = by.protected
         if secrets:
             body["secrets"] = {path: value.reveal() if value else None for path, value in secrets.items()}
         if by.apply_id:
@@ -140,9 +204,38 @@ class EmbeddedTarget(EmbeddedReader):
         """DELETE with If-Match."""
         self._change("DELETE", key, body=None, expect=expect, by=by)
 
+    def rename(self, key: Key, to: str, *, expect: int, by: Attribution) -> int:
+        """POST with If-Match."""
+        answer = self._change("rename", key, body={"to": to}, expect=expect, by=by)
+        return int(answer["revision"])
+
     def restore(self, key: Key, revision: int | None, *, expect: int | None, by: Attribution) -> None:
         """An old version as a new revision."""
-        self._change("POST", key, body={"revision": revision}, expect=expect, by=by)
+        self._change("restore", key, body={"revision": revision}, expect=expect, by=by)
+
+    def write_many(self, writes: Sequence[Write], *, by: Attribution) -> Written:
+        """In as few requests as their size allows."""
+        revisions: list[int | None] = []
+        for part in _parts([_item(write, by) for write in writes]):
+            asked = writes[len(revisions) : len(revisions) + len(part)]
+            written = self._batch(part, asked, by=by)
+            revisions += written.revisions
+            if written.error is not None:
+                return Written(tuple(revisions), written.error)
+        return Written(tuple(revisions))
+
+    def _batch(self, items: Sequence[bytes], writes: Sequence[Write], *, by: Attribution) -> Written:
+        payload = b'{"items":[' + b",".join(items) + b"]}"
+        headers = _attributed(by) | {"Content-Type": "application/json"}
+        answer = self._channel.ask("POST", "/v1/batch", payload, headers=headers, timeout=WRITE_TIMEOUT)
+        results = answer.expect_success("the changes")["results"]
+        done = [result for result in results if result["status"] == 200]
+        revisions = tuple(
+            None if write.is_removal else int(result["revision"])
+            for write, result in zip(writes, done, strict=False)
+        )
+        error = _refusal(writes[len(done)], results[len(done)]) if len(done) < len(results) else None
+        return Written(revisions, error)
 
     def converge(self, service: str, method: Method, *, reason: str) -> Converged:
         """Restart or reload; returns when the new generation serves, while the old one drains."""
@@ -154,151 +247,104 @@ class EmbeddedTarget(EmbeddedReader):
         return Converged(service, state["state"], state["generation"], state.get("drainingSessions") or 0)
 
     def _change(
-        self, method: str, key: Key, *, body: Json | None, expect: int | None, by: Attribution
+        self,
+        what: Literal["PUT", "DELETE", "restore", "rename"],
+        key: Key,
+        *,
+        body: Json | None,
+        expect: int | None,
+        by: Attribution,
     ) -> dict[str, Any]:
-        headers = {"If-None-Match": "*"} if expect is None else {"If-Match": f'"{expect}"'}
-        headers["X-Actor"] = _header_text(by.actor)
-        if by.apply_id:
-            headers["X-Apply-Id"] = by.apply_id
-        path = _path("restore" if method == "POST" else "resources", key)
+        expected = {"If-None-Match": "*"} if expect is None else {"If-Match": f'"{expect}"'}
+        headers = expected | _attributed(by)
+        is_plain = what in ("PUT", "DELETE")
+        method, path = (what, _path("resources", key)) if is_plain else ("POST", _path(what, key))
         answer = self._ask(method, path, body=body, headers=headers, timeout=WRITE_TIMEOUT)
-        if answer.status == 412 or (answer.status == 404 and method == "DELETE"):
+        if what == "rename" and _is_taken(key, answer.body):
+            raise RejectedError(str(key), "what it is to be called is there already")
+        if answer.status == 412 or (answer.status == 404 and what == "DELETE"):
             raise ConflictError(key, expected=expect, current=_current(answer.body))
         return answer.expect_success(str(key))
 
 
-class _Answer:
-    """A status and the JSON that came with it."""
+class _Meanwhile:
+    """Asks in a thread of its own, over a connection of its own."""
 
-    def __init__(self, status: int, content: bytes) -> None:
-        self.status = status
-        self.body: dict[str, Any] = _json_object(status, content)
+    def __init__(self, ask: Callable[[], Mapping[str, ServiceState]]) -> None:
+        self._ask = ask
+        self._found: Mapping[str, ServiceState] = {}
+        self._error: TargetError | None = None
+        self._thread = threading.Thread(target=self._run, name="observe services", daemon=True)
+        self._thread.start()
 
-    @property
-    def error(self) -> str:
-        """The runtime's sentence about what went wrong."""
-        return str(self.body.get("error") or self.body.get("detail") or f"HTTP status {self.status}")
+    def result(self) -> Mapping[str, ServiceState]:
+        """The answer. Raises TargetError."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._found
 
-    def expect_success(self, subject: str) -> dict[str, Any]:
-        """The body of a 2xx; anything else raises the matching error."""
-        if self.status < 300:
-            return self.body
-        if self.status in (429, 502, 503, 504):
-            raise TransientError(f"{subject}: {self.error}")
-        if self.status >= 500:
-            raise TargetError(f"{subject}: the runtime failed ({self.error}); its log says more")
-        problems = self.body.get("problems") or ()
-        raise RejectedError(subject, self.error, tuple((p["path"], p["message"]) for p in problems))
-
-
-def _json_object(status: int, content: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(content) if content else {}
-    except ValueError:
-        body = None
-    if isinstance(body, dict):
-        return body
-    if status >= 400:
-        return {"error": content.decode(errors="replace")}
-    raise TargetError(
-        "the runtime's answer is not JSON; are `reconcile` and the runtime of the same version?"
-    )
-
-
-class _Channel:
-    """One HTTP connection over the Unix socket, opened when it is needed."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection: _UnixConnection | None = None
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def ask(
-        self, method: str, path: str, payload: bytes | None, *, headers: Mapping[str, str], timeout: float
-    ) -> _Answer:
-        """Send one request and read its answer. Raises NotRunningError before it was sent, TransientError after."""
-        connection = self._open(timeout)
+    def _run(self) -> None:
         try:
-            connection.request(method, path, body=payload, headers=dict(headers))
-            response = connection.getresponse()
-            answer = _Answer(response.status, response.read())
-        except TimeoutError as error:
-            self.close()
-            raise TransientError(
-                f"the runtime did not answer {method} {path} within {timeout:g} seconds"
-            ) from error
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise TransientError(
-                f"the connection to the runtime broke at {method} {path} ({error!r})"
-            ) from error
-        if response.will_close:
-            self.close()
-        return answer
-
-    def _open(self, timeout: float) -> _UnixConnection:
-        if self._connection is not None and self._connection.is_stale():
-            self.close()
-        if self._connection is None:
-            self._connection = _UnixConnection(self._path)
-            self._connection.connect()
-        self._connection.set_timeout(timeout)
-        return self._connection
+            self._found = self._ask()
+        except TargetError as error:
+            self._error = error
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """http.client over a Unix socket, however long its path is."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost")
-        self._path = path
-
-    def connect(self) -> None:
-        """Raises NotRunningError when nobody listens."""
-        try:
-            self.sock = connect_unix(self._path)
-        except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise NotRunningError(
-                f"no runtime is running for the state directory {self._path.parents[1]}; "
-                "start it with `reconcile runtime start`, or run `reconcile up DIR`"
-            ) from error
-        except OSError as error:
-            raise NotRunningError(f"the runtime's socket {self._path} cannot be used: {error}") from error
-
-    def is_stale(self) -> bool:
-        """True when the other side has closed the kept connection: bytes or an end to read where none are due."""
-        return self.sock is None or bool(select.select([self.sock], [], [], 0)[0])
-
-    def set_timeout(self, seconds: float) -> None:
-        """For the next answer."""
-        self.sock.settimeout(seconds)
+def _item(write: Write, by: Attribution) -> bytes:
+    """One write as the runtime takes it."""
+    item: dict[str, Any] = {"kind": write.key.kind, "name": write.key.name, "expect": write.expect}
+    if write.renamed_from is not None:
+        item |= {"op": "rename", "renamedFrom": write.renamed_from, "revision": write.revision}
+    elif write.is_restore:
+        item |= {"op": "restore", "revision": write.revision}
+    else:
+        item["op"] = "delete" if write.spec is None else "put"
+    if write.spec is not None:
+        item |= {"spec": dump_spec(write.spec), "protected": write.protected}
+        item["secrets"] = {path: value.reveal() if value else None for path, value in write.secrets.items()}
+    if by.apply_id and not write.is_restore:
+        item["managedBy"] = "reconciler"
+    return json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def connect_unix(path: Path) -> socket.socket:
-    """A connected Unix stream socket. A path that is too long for an address is reached through its directory."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(READ_TIMEOUT)
-    try:
-        if len(os.fsencode(path)) <= LONGEST_ADDRESS:
-            connection.connect(os.fspath(path))
-        else:
-            _connect_through_directory(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _parts(items: Iterable[bytes]) -> Iterator[list[bytes]]:
+    part: list[bytes] = []
+    size = 0
+    for item in items:
+        if part and size + len(item) > BATCH_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(item)
+        size += len(item)
+    if part:
+        yield part
 
 
-def _connect_through_directory(connection: socket.socket, path: Path) -> None:
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        connection.connect(f"/proc/self/fd/{directory}/{path.name}")
-    finally:
-        os.close(directory)
+def _refusal(write: Write, result: Mapping[str, Any]) -> TargetError:
+    if result["status"] == 412:
+        return ConflictError(write.key, expected=write.expect, current=_current(result))
+    problems = tuple((p["path"], p["message"]) for p in result.get("problems") or ())
+    return RejectedError(str(write.key), str(result["error"]), problems)
+
+
+def _is_taken(key: Key, body: Mapping[str, Any]) -> bool:
+    """True when a conflict is about another name than the one that was to change."""
+    current = body.get("current")
+    return current is not None and current["name"] != key.name
+
+
+def _attributed(by: Attribution) -> dict[str, str]:
+    headers = {"X-Actor": _header_text(by.actor)}
+    if by.apply_id:
+        headers["X-Apply-Id"] = by.apply_id
+    return headers
+
+
+def _as_known(spec: Spec, item: Sequence[Any]) -> Present:
+    """A live resource that is listed by its digest (kind, name, revision, digest, secrets, managedBy, updatedAt,
+    updatedBy, applyId, protected)."""
+    return Present(spec, item[2], item[4], item[7], item[6], item[8], item[5], item[9])
 
 
 def _header_text(text: str) -> str:
@@ -325,9 +371,11 @@ def _observed(item: Mapping[str, Any], known: Spec | None = None) -> Present | U
     try:
         # Canonical forms are equal exactly when specs are, and comparing them costs a quarter of checking one.
         is_known = known is not None and dump_spec(known) == item["spec"]
-        spec = known if known is not None and is_known else parse_spec(item["kind"], item["spec"])
-    except (ValidationError, KeyError) as error:
-        return Unreadable(f"its live values are not understood by this version: {error}")
+        spec = known if known is not None and is_known else parse_canonical(item["kind"], item["spec"])
+    except KeyError:
+        return Unreadable("this version knows no such kind; a newer one wrote it")
+    except ValidationError as error:
+        return Unreadable(f"this version does not understand its live values: {_first_problem(error)}")
     return Present(
         spec=spec,
         revision=item["revision"],
@@ -336,7 +384,16 @@ def _observed(item: Mapping[str, Any], known: Spec | None = None) -> Present | U
         updated_at=item.get("updatedAt"),
         apply_id=item.get("applyId"),
         managed_by=item.get("managedBy"),
+        protected=bool(item.get("protected")),
     )
+
+
+def _first_problem(error: ValidationError) -> str:
+    """One line: the first field that is not understood and why, without its value."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = ".".join(str(step) for step in first["loc"])
+    more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    return f"{path or 'the whole'}: {first['msg']}{more}"
 
 
 def _service_states(status: Json) -> dict[str, ServiceState]:

@@ -8,7 +8,8 @@ pending when the live ones differ in a field that matters to it.
 from __future__ import annotations
 
 import secrets as randomness
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import cast
@@ -24,8 +25,17 @@ from reconciler.targets.target import (
     Converged,
     HealthMailbox,
     Json,
+    LiveChanges,
     Method,
+    NotRunningError,
+    RejectedError,
     ServiceError,
+    Stamp,
+    Stamps,
+    TargetError,
+    TransientError,
+    Write,
+    Written,
 )
 from schemas.v1.base import Impact, Spec
 from schemas.v1.effects import effects
@@ -45,7 +55,7 @@ class _Running:
 
 
 class MemoryTarget:
-    """A whole live configuration in dictionaries. Not safe for use from several threads."""
+    """A whole live configuration in dictionaries. What `applying/` calls from several threads is done one by one."""
 
     def __init__(self) -> None:
         self._live: dict[Key, Present] = {}
@@ -53,11 +63,57 @@ class MemoryTarget:
         self._running: dict[str, _Running] = {}
         self._epoch = 0
         self._digest_key = randomness.token_bytes(32)
+        self._instance = randomness.token_hex(8)
+        self._lock = threading.RLock()
+        self._past: list[tuple[int, Key, Present | None]] = []
 
-    def observe(self, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveState:  # noqa: ARG002 - all is checked already
+    def observe(self, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveState:
         """A copy of everything."""
         resources: dict[Key, Observed] = dict(self._live)
         return LiveState(resources=resources, services={state.service: state for state in self._services()})
+
+    def changes_since(
+        self,
+        since: LiveChanges | None,
+        known: Mapping[Key, Spec] = NONE_KNOWN,
+    ) -> LiveChanges:
+        """What has a higher revision, and which versions have no live resource any more."""
+        is_whole = since is None or since.instance != self._instance
+        after = 0 if since is None or is_whole else since.until
+        changed: dict[Key, Observed] = {
+            key: live for key, live in self._live.items() if live.revision > after
+        }
+        gone = frozenset(key for key, _ in self._versions if key not in self._live)
+        deleted = frozenset() if is_whole else gone
+        return LiveChanges(self._instance, self._epoch, changed, deleted, is_whole)
+
+    def services(self) -> Mapping[str, ServiceState]:
+        """Those of every live server."""
+        return {state.service: state for state in self._services()}
+
+    def epoch(self) -> int:
+        """How many writes there were."""
+        return self._epoch
+
+    def stamps(self) -> Stamps:
+        """Those of every live resource."""
+        with self._lock:
+            found = {
+                key: Stamp(one.revision, one.updated_by, one.updated_at, one.apply_id)
+                for key, one in self._live.items()
+            }
+            return Stamps(self._epoch, found)
+
+    def live_at(self, epoch: int) -> Mapping[Key, Present]:
+        """Everything that happened until then, once more."""
+        found: dict[Key, Present] = {}
+        for at, key, value in self._past:
+            if at > epoch:
+                break
+            found.pop(key, None)
+            if value is not None:
+                found[key] = value
+        return found
 
     def read(self, key: Key) -> Observed:
         """One live resource."""
@@ -85,7 +141,7 @@ class MemoryTarget:
         ]
         pending: list[JsonValue] = [state.service for state in states if state.pending]
         return {
-            "runtime": {"state": "running"},
+            "runtime": {"state": "running", "instance": self._instance},
             "servers": servers,
             "sessions": 0,
             "pendingRestarts": pending,
@@ -107,25 +163,79 @@ class MemoryTarget:
             digests.pop(path, None)
             if value is not None:
                 digests[path] = value.digest(self._digest_key)
-        return self._put(key, Present(spec=spec, revision=0, secrets=digests), by)
+        was_protected = current.protected if current else False
+        owner = "reconciler" if by.apply_id else current.managed_by if current else None
+        written = Present(
+            spec=spec,
+            revision=0,
+            secrets=digests,
+            managed_by=owner,
+            protected=was_protected if by.protected is None else by.protected,
+        )
+        return self._put(key, written, by)
 
-    def delete(self, key: Key, *, expect: int, by: Attribution) -> None:  # noqa: ARG002 - nothing keeps who deleted
+    def rename(self, key: Key, to: str, *, expect: int, by: Attribution) -> int:
+        """The same value under another name."""
+        current = self._expect(key, expect)
+        new = Key(key.kind, to)
+        if current is None or new in self._live:
+            raise RejectedError(str(key), f"{new} is there already")
+        self._remove(key)
+        return self._put(new, current, by)
+
+    def delete(self, key: Key, *, expect: int, by: Attribution) -> None:
         """Remove the resource, by compare-and-swap."""
-        self._expect(key, expect)
-        self._epoch += 1
-        del self._live[key]
+        current = self._expect(key, expect)
+        if current is not None and current.protected:
+            raise RejectedError(str(key), "it is protected; take its protection away first")
+        self._remove(key)
 
     def restore(self, key: Key, revision: int | None, *, expect: int | None, by: Attribution) -> None:
         """Bring an old version back as a new revision."""
         if revision is None:
-            if expect is not None:
-                self.delete(key, expect=expect, by=by)
+            current = self._expect(key, expect)
+            if current is not None and current.protected and current.apply_id != by.apply_id:
+                raise RejectedError(str(key), "it is protected; take its protection away first")
+            if current is not None:
+                self._remove(key)
             return
         self._expect(key, expect)
         self._put(key, self._versions[key, revision], by)
 
-    def converge(self, service: str, method: Method, *, reason: str) -> Converged:  # noqa: ARG002 - no log, one way
+    def write_many(self, writes: Sequence[Write], *, by: Attribution) -> Written:
+        """One after the other."""
+        revisions: list[int | None] = []
+        for write in writes:
+            try:
+                with self._lock:
+                    revisions.append(self._write(write, by))
+            except (NotRunningError, TransientError):
+                raise
+            except TargetError as error:
+                return Written(tuple(revisions), error)
+        return Written(tuple(revisions))
+
+    def _write(self, write: Write, by: Attribution) -> int | None:
+        expect = write.expect
+        if write.renamed_from is not None:
+            if write.key in self._live:
+                raise ConflictError(write.key, expected=None, current=self._live[write.key])
+            expect = self.rename(write.current_key, write.key.name, expect=expect or 0, by=by)
+        if write.is_restore:
+            self.restore(write.key, write.revision, expect=expect, by=by)
+        elif write.spec is not None:
+            marked = replace(by, protected=write.protected)
+            self.write(write.key, write.spec, secrets=write.secrets, expect=expect, by=marked)
+        else:
+            self.delete(write.key, expect=expect or 0, by=by)
+        return None if write.is_removal else self._live[write.key].revision
+
+    def converge(self, service: str, method: Method, *, reason: str) -> Converged:
         """Run the live configuration from now on."""
+        with self._lock:
+            return self._converge(service)
+
+    def _converge(self, service: str) -> Converged:
         if service not in self._service_ids():
             raise ServiceError(f"{service} cannot be restarted: no such service is live")
         running = self._running.setdefault(service, _Running())
@@ -133,6 +243,11 @@ class MemoryTarget:
         running.generation += running.is_running
         running.specs = {key: live.spec for key, live in self._live.items()}
         return Converged(service, "running" if running.is_running else "stopped", running.generation)
+
+    def _remove(self, key: Key) -> None:
+        self._epoch += 1
+        del self._live[key]
+        self._past.append((self._epoch, key, None))
 
     def _expect(self, key: Key, expect: int | None) -> Present | None:
         current = self._live.get(key)
@@ -149,6 +264,7 @@ class MemoryTarget:
             updated_at=datetime.now(UTC).isoformat(timespec="seconds"),
             apply_id=by.apply_id,
         )
+        self._past.append((self._epoch, key, self._live[key]))
         return self._epoch
 
     def _service_ids(self) -> list[str]:
@@ -160,7 +276,11 @@ class MemoryTarget:
         services = cast("Server", self._live[Key("Server", server)].spec).services
         return str(getattr(services, name.replace("-", "_")).startup_type)
 
-    def _services(self) -> Iterator[ServiceState]:
+    def _services(self) -> list[ServiceState]:
+        with self._lock:
+            return list(self._unsynced_services())
+
+    def _unsynced_services(self) -> Iterator[ServiceState]:
         for service in self._service_ids():
             running = self._running.get(service, _Running())
             pending, fields = self._pending(service, running)

@@ -7,14 +7,14 @@ resource at a time by compare-and-swap and brings services onto their live confi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
-from reconciler.model import Absent, Key, LiveState, Observed, Present
+from reconciler.model import Absent, Key, LiveState, Observed, Present, ServiceState
 from reconciler.secret import SecretValue
 from schemas.v1.base import Spec
 
@@ -68,10 +68,12 @@ class ServiceError(TargetError):
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Who writes, and in which apply: both stay with the live resource."""
+    """Who writes, and in which apply: both stay with the live resource. `protected`: whether it may not be deleted from
+    now on (None: as it was)."""
 
     actor: str
     apply_id: str | None = None
+    protected: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,71 @@ class HealthMailbox:
     database: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LiveChanges:
+    """What was written after the revision that was asked from, as it is now, and what was deleted. `until` and
+    `instance` are where to ask from the next time; `is_whole`: these are all live resources, forget what you knew."""
+
+    instance: str
+    until: int
+    changed: Mapping[Key, Observed]
+    deleted: frozenset[Key] = frozenset()
+    is_whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The revision of a live resource and who made it, without its spec."""
+
+    revision: int
+    updated_by: str | None = None
+    updated_at: str | None = None
+    apply_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """Every live resource's stamp, and the latest revision of all (also of what was deleted)."""
+
+    epoch: int
+    resources: Mapping[Key, Stamp]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One of many writes. With a `spec` the resource is created or replaced; with `is_restore` the version of
+    `revision` comes back (None: the resource goes); with neither it is deleted. `renamed_from`: what has that live name
+    gets the name of `key` in the same step, and `expect` is about it."""
+
+    key: Key
+    expect: int | None
+    spec: Spec | None = None
+    secrets: Mapping[str, SecretValue | None] = field(default_factory=dict)
+    protected: bool | None = None
+    is_restore: bool = False
+    revision: int | None = None
+    renamed_from: str | None = None
+
+    @property
+    def current_key(self) -> Key:
+        """What the resource is called until then."""
+        return Key(self.key.kind, self.renamed_from or self.key.name)
+
+    @property
+    def is_removal(self) -> bool:
+        """True when the resource is gone afterwards."""
+        return self.spec is None and (not self.is_restore or self.revision is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of many writes, in order: the new revision of each that is live (None: it is gone), then what stopped
+    the next one. Those after it were not tried."""
+
+    revisions: tuple[int | None, ...]
+    error: TargetError | None = None
+
+
 class Reader(Protocol):
     """The side of a target that only looks."""
 
@@ -103,6 +170,22 @@ class Reader(Protocol):
         `known` are specs that the live ones may well equal, such as the declared ones: those that do are given back as
         they are, which spares checking them again.
         """
+
+    def changes_since(self, since: LiveChanges | None, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveChanges:
+        """What was written after `since` (None: everything), for those who follow a live state without reading all of
+        it again. Services are not part of it."""
+
+    def services(self) -> Mapping[str, ServiceState]:
+        """Every service, as `observe` gives them."""
+
+    def epoch(self) -> int:
+        """The latest revision of all."""
+
+    def stamps(self) -> Stamps:
+        """Who made every live resource what it is; costs a fraction of `observe`."""
+
+    def live_at(self, epoch: int) -> Mapping[Key, Present]:
+        """What was live when `epoch` was the latest revision. Raises TargetError for what cannot be read."""
 
     def digest_key(self) -> bytes:
         """The key under which the target keeps digests of secrets."""
@@ -137,10 +220,18 @@ class Writer(Protocol):
         Returns the new revision."""
 
     def delete(self, key: Key, *, expect: int, by: Attribution) -> None:
-        """Remove the resource."""
+        """Remove the resource. Raises RejectedError for a protected one."""
+
+    def rename(self, key: Key, to: str, *, expect: int, by: Attribution) -> int:
+        """Call the resource `to` (a live name) from now on; all that it holds stays with it. Returns the new revision.
+        Raises RejectedError when something goes by that name."""
 
     def restore(self, key: Key, revision: int | None, *, expect: int | None, by: Attribution) -> None:
         """Bring the version of `revision` back with its secrets, as a new revision; None means absent."""
+
+    def write_many(self, writes: Sequence[Write], *, by: Attribution) -> Written:
+        """In order, up to the first that is refused: that one has done nothing. Raises TransientError and
+        NotRunningError when it is not known how many were done. May be called from several threads at once."""
 
     def converge(self, service: str, method: Method, *, reason: str) -> Converged:
         """Make "ex01/imap4" run its live configuration. Raises ServiceError when it cannot."""

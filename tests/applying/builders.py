@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.applying.apply import Applier
+from reconciler.applying.events import Event
 from reconciler.applying.history import Author
 from reconciler.applying.recovery import recover
 from reconciler.applying.secrets import digests
 from reconciler.applying.verify import ProbeResult
-from reconciler.model import Desired, Key, Plan, Position, Present, Report, Resource
+from reconciler.model import Desired, Key, Lifecycle, Plan, Position, Present, Report, Resource
 from reconciler.planning.plan import make_plan
 from reconciler.secret import SecretRef, SecretValue
 from reconciler.state import StateDirectory
@@ -68,8 +69,8 @@ class FaultyTarget(MemoryTarget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.before: dict[str, list[Exception]] = {}
-        self.after: dict[str, list[Exception]] = {}
+        self.before: dict[str, list[BaseException]] = {}
+        self.after: dict[str, list[BaseException]] = {}
         self.meanwhile: Callable[[Key], None] | None = None
         self.converged: list[str] = []
         self.writes: list[Key] = []
@@ -104,7 +105,7 @@ class FaultyTarget(MemoryTarget):
         return done
 
 
-def _raise(errors: dict[str, list[Exception]], subject: str) -> None:
+def _raise(errors: dict[str, list[BaseException]], subject: str) -> None:
     if errors.get(subject):
         raise errors[subject].pop(0)
 
@@ -136,12 +137,24 @@ class Bench:
     target: FaultyTarget = field(default_factory=FaultyTarget)
     probes: Probes = field(default_factory=Probes)
     should_stop: Callable[[], bool] = lambda: False
+    parallelism: int = 1
+    events: list[Event] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
 
     @property
     def applier(self) -> Applier:
         state = StateDirectory(self.path)
         state.make()
-        return Applier(self.target, state, Author("alice"), self.probes, should_stop=self.should_stop)
+        return Applier(
+            self.target,
+            state,
+            Author("alice"),
+            self.probes,
+            progress=self.events.append,
+            should_stop=self.should_stop,
+            parallelism=self.parallelism,
+            sleep=self.slept.append,
+        )
 
     def plan(self, desired: Desired) -> Plan:
         found, problems = digests(desired, self.target.digest_key())
@@ -185,5 +198,25 @@ def imap(limit: int) -> Spec:
     return parse_spec("ImapSettings", {"maxConnectionsPerUser": limit})
 
 
+def pop(limit: int) -> Spec:
+    return parse_spec("PopSettings", {"maxConnectionsPerUser": limit})
+
+
 def outcomes(report: Report) -> dict[str, str]:
     return {step.subject: step.outcome.value for step in report.steps}
+
+
+ALICIA = Key("Mailbox", "alicia")
+
+
+def protected(desired: Desired, key: Key) -> Desired:
+    """The same with one resource protected."""
+    changed = replace(desired.resources[key], lifecycle=Lifecycle(protect=True))
+    return replace(desired, resources={**desired.resources, key: changed})
+
+
+def with_mailbox(desired: Desired, key: Key, *, renamed_from: str | None = None) -> Desired:
+    """The same with a mailbox, which may have had another name."""
+    spec = parse_spec("Mailbox", {"database": "db01", "primarySmtpAddress": "alice@contoso.example"})
+    mailbox = replace(resource(key, spec), lifecycle=Lifecycle(renamed_from=renamed_from))
+    return replace(desired, resources={**desired.resources, key: mailbox})

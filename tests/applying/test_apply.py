@@ -7,10 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.model import Absent, Key
+from reconciler.applying import batches
+from reconciler.applying.apply import ApplyLeftError
+from reconciler.applying.events import Begun, RollingBack, Step
+from reconciler.applying.history import failed_configuration
+from reconciler.applying.retry import ATTEMPTS, LONGEST_PAUSE
+from reconciler.model import Absent, Key, Present
 from reconciler.secret import SecretError
-from reconciler.targets.target import NotRunningError, RejectedError, ServiceError
-from tests.applying.builders import ALICE, IMAP, POP, SERVER, Bench, estate, imap, lost, outcomes
+from reconciler.targets.target import ConflictError, NotRunningError, RejectedError, ServiceError
+from tests.applying.builders import (
+    ALICE,
+    ALICIA,
+    IMAP,
+    POP,
+    SERVER,
+    Bench,
+    estate,
+    imap,
+    lost,
+    outcomes,
+    protected,
+    with_mailbox,
+)
 
 
 @pytest.fixture
@@ -189,7 +207,7 @@ def test_a_request_that_was_lost_is_sent_again(bench: Bench) -> None:
 
 
 def test_a_target_that_stays_silent_fails_the_apply(bench: Bench) -> None:
-    bench.applied(estate()).target.before[str(IMAP)] = [lost(), lost(), lost()]
+    bench.applied(estate()).target.before[str(IMAP)] = [lost() for _ in range(ATTEMPTS)]
     report = bench.apply(estate(imap=32))
     assert outcomes(report)["ImapSettings/ex01"] == "failed"
     assert bench.imap_limit() == 16
@@ -216,7 +234,8 @@ def test_a_restore_whose_answer_was_lost_is_not_repeated(bench: Bench) -> None:
     assert bench.recover() == ()
 
 
-def test_a_wish_to_stop_takes_back_what_was_written(bench: Bench) -> None:
+def test_a_wish_to_stop_takes_back_what_was_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "MOST", 1)
     bench.applied(estate())
     bench.should_stop = lambda: IMAP in bench.target.writes
     report = bench.apply(estate(imap=32, pop=32))
@@ -258,3 +277,131 @@ def test_a_write_that_lands_late_meets_its_repetition_and_counts(bench: Bench) -
     bench.target.meanwhile = land_late
     assert bench.apply(estate(imap=32)).is_success
     assert bench.imap_limit() == 32
+
+
+def test_a_pause_between_attempts_grows_and_is_capped(bench: Bench) -> None:
+    bench.applied(estate()).target.before[str(IMAP)] = [lost() for _ in range(ATTEMPTS)]
+    bench.slept.clear()
+    bench.apply(estate(imap=32))
+    assert len(bench.slept) == ATTEMPTS - 1
+    assert all(pause <= LONGEST_PAUSE for pause in bench.slept)
+    assert bench.slept[0] < bench.slept[-1]
+
+
+def test_a_value_set_back_to_what_runs_restarts_nothing(bench: Bench) -> None:
+    bench.applied(estate())
+    bench.set_by_hand(IMAP, imap(99))
+    report = bench.apply(estate())
+    assert bench.imap_limit() == 16
+    assert bench.target.converged == []
+    assert outcomes(report)["ex01/imap4"] == "skipped"
+    assert bench.probes.asked == []
+
+
+def test_a_restart_whose_answer_was_lost_is_not_asked_twice(bench: Bench) -> None:
+    bench.applied(estate()).target.after["ex01/imap4"] = [lost()]
+    assert bench.apply(estate(imap=32)).is_success
+    assert bench.target.converged == ["ex01/imap4-backend", "ex01/imap4"]
+
+
+def test_a_restart_that_was_never_heard_is_asked_again(bench: Bench) -> None:
+    bench.applied(estate()).target.before["ex01/imap4"] = [lost()]
+    assert bench.apply(estate(imap=32)).is_success
+    assert bench.target.converged == ["ex01/imap4-backend", "ex01/imap4"]
+
+
+def test_a_wish_to_stop_is_heard_between_restarts(bench: Bench) -> None:
+    bench.applied(estate())
+    bench.should_stop = lambda: bench.target.converged == ["ex01/imap4-backend"]
+    report = bench.apply(estate(imap=32))
+    assert report.error
+    assert "stopped by the user before ex01/imap4" in report.error
+    assert bench.imap_limit() == 16
+    assert bench.pending() == {}
+
+
+def test_leaving_at_once_tells_how_far_it_came_and_the_next_run_settles_it(bench: Bench) -> None:
+    bench.applied(estate()).target.before["ex01/imap4"] = [KeyboardInterrupt()]
+    with pytest.raises(ApplyLeftError) as left:
+        bench.apply(estate(imap=32))
+    assert outcomes(left.value.report) == {
+        "ImapSettings/ex01": "applied",
+        "ex01/imap4-backend": "applied",
+        "ex01/imap4": "not reached",
+    }
+    (report,) = bench.recover()
+    assert report.is_success
+    assert bench.pending() == {}
+
+
+def test_what_goes_on_is_told_step_by_step(bench: Bench) -> None:
+    bench.applied(estate()).events.clear()
+    bench.apply(estate(imap=32))
+    begun, *steps = bench.events
+    assert isinstance(begun, Begun)
+    assert (begun.changes, begun.services) == (1, 2)
+    done = [step.done for step in steps if isinstance(step, Step)]
+    assert done == sorted(done)
+    assert done[-1] == 3
+
+
+def test_a_roll_back_is_told(bench: Bench) -> None:
+    bench.applied(estate()).probes.failing = ["ex01/imap4"]
+    bench.apply(estate(imap=32))
+    (told,) = [event for event in bench.events if isinstance(event, RollingBack)]
+    assert "the probe failed" in told.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "blames"),
+    [(RejectedError(str(IMAP), "no"), True), (ConflictError(IMAP, expected=1, current=None), False)],
+)
+def test_only_what_the_configuration_is_at_fault_for_is_blamed_on_it(
+    error: Exception, blames: bool, bench: Bench
+) -> None:
+    bench.applied(estate()).target.before[str(IMAP)] = [error]
+    bench.apply(estate(imap=32))
+    found = failed_configuration(bench.applier.state.history, estate().digest)
+    assert (found is not None) == blames
+
+
+def test_a_failed_probe_is_blamed_on_the_configuration(bench: Bench) -> None:
+    bench.applied(estate()).probes.failing = ["ex01/imap4"]
+    bench.apply(estate(imap=32))
+    found = failed_configuration(bench.applier.state.history, estate().digest)
+    assert found
+    assert "the probe failed" in found.error
+
+
+def test_history_knows_the_live_revision_of_its_end(bench: Bench) -> None:
+    bench.applied(estate())
+    assert history(bench)[-1]["epoch"] == bench.target.epoch()
+
+
+def test_a_protected_resource_that_was_made_is_gone_after_a_roll_back(bench: Bench) -> None:
+    desired = protected(estate(), IMAP)
+    bench.target.before[str(POP)] = [RejectedError(str(POP), "no")]
+    assert not bench.apply(desired).is_success
+    assert bench.target.read(IMAP) == Absent()
+
+
+def test_protection_reaches_the_live_resource(bench: Bench) -> None:
+    bench.applied(protected(estate(), IMAP))
+    found = bench.target.read(IMAP)
+    assert isinstance(found, Present)
+    assert found.protected
+
+
+def test_a_renamed_resource_takes_its_values_along(bench: Bench) -> None:
+    bench.applied(with_mailbox(estate(), ALICE))
+    assert bench.apply(with_mailbox(estate(), ALICIA, renamed_from="alice")).is_success
+    assert bench.target.read(ALICE) == Absent()
+    assert isinstance(bench.target.read(ALICIA), Present)
+
+
+def test_a_rename_is_taken_back(bench: Bench) -> None:
+    bench.applied(with_mailbox(estate(), ALICE)).probes.failing = ["ex01/imap4"]
+    report = bench.apply(with_mailbox(estate(imap=32), ALICIA, renamed_from="alice"))
+    assert outcomes(report)["Mailbox/alicia"] == "rolled back"
+    assert isinstance(bench.target.read(ALICE), Present)
+    assert bench.target.read(ALICIA) == Absent()

@@ -4,16 +4,48 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
-from reconciler.applying.history import Author, append, git_commit
-from reconciler.model import Outcome, Report, StepResult
+import pytest
+
+from reconciler.applying.history import (
+    Author,
+    HistoryError,
+    append,
+    entries,
+    entry,
+    entry_of,
+    failed_configuration,
+    git_commit,
+)
+from reconciler.applying.journal import JournalState, PlannedChange
+from reconciler.model import Action, Key, Outcome, Report, StepResult
 
 REPORT = Report("a1", (StepResult("ImapSettings/ex01", Outcome.APPLIED),))
+PLANNED = JournalState(
+    apply_id="a1",
+    plan_digest="d",
+    configuration_digest="c",
+    changes=(PlannedChange(Key("ImapSettings", "ex01"), Action.UPDATE, 3),),
+)
 
 
-def write(path: Path, report: Report = REPORT, *, is_finished: bool = True) -> None:
-    append(path, report, author=Author("alice", "c0ffee"), plan_digest="d", is_finished=is_finished)
+def write(
+    path: Path,
+    report: Report = REPORT,
+    *,
+    record: str | None = "committed",
+    state: JournalState = PLANNED,
+    epoch: int = 7,
+) -> None:
+    author = Author("alice", "c0ffee")
+    append(path, entry_of(report, author=author, state=state, record=record, epoch=epoch))
+
+
+def rolled_back(apply_id: str, *, blames: bool) -> tuple[Report, JournalState]:
+    report = Report(apply_id, (StepResult("ImapSettings/ex01", Outcome.FAILED, "no"),), error="no")
+    return report, replace(PLANNED, blames_configuration=blames)
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -38,7 +70,7 @@ def test_a_finished_apply_is_told_once(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_apply_is_told_again_when_it_is_finished(tmp_path: Path) -> None:
-    write(tmp_path / "history.jsonl", is_finished=False)
+    write(tmp_path / "history.jsonl", record=None)
     write(tmp_path / "history.jsonl")
     assert [line["finished"] for line in lines(tmp_path / "history.jsonl")] == [False, True]
 
@@ -47,6 +79,63 @@ def test_a_torn_line_does_not_spoil_the_next(tmp_path: Path) -> None:
     (tmp_path / "history.jsonl").write_text('{"torn')
     write(tmp_path / "history.jsonl")
     assert json.loads((tmp_path / "history.jsonl").read_text().splitlines()[-1])["applyId"] == "a1"
+
+
+def test_entries_are_numbered_by_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"torn\n')
+    write(path)
+    (found,) = entries(path)
+    assert (found.number, found.apply_id, found.outcome, found.epoch) == (2, "a1", "applied", 7)
+
+
+def test_an_entry_that_is_not_there_is_told_with_the_last_one(tmp_path: Path) -> None:
+    write(tmp_path / "history.jsonl")
+    with pytest.raises(HistoryError, match="no entry 9; the last one is 1"):
+        entry(tmp_path / "history.jsonl", 9)
+
+
+def test_a_history_that_was_never_written_is_empty(tmp_path: Path) -> None:
+    with pytest.raises(HistoryError, match="the history is empty"):
+        entry(tmp_path / "history.jsonl", 1)
+
+
+def test_a_step_says_what_was_to_be_done(tmp_path: Path) -> None:
+    write(tmp_path / "history.jsonl")
+    (line,) = lines(tmp_path / "history.jsonl")
+    assert line["steps"] == [
+        {"subject": "ImapSettings/ex01", "action": "~", "outcome": "applied", "detail": ""}
+    ]
+
+
+def test_a_configuration_that_was_rolled_back_for_its_own_fault_is_known(tmp_path: Path) -> None:
+    report, state = rolled_back("a1", blames=True)
+    write(tmp_path / "history.jsonl", report, record="rolled back", state=state)
+    found = failed_configuration(tmp_path / "history.jsonl", "c")
+    assert found
+    assert (found.digest, found.error, found.number) == ("c", "no", 1)
+
+
+def test_a_roll_back_for_another_reason_does_not_blame_the_configuration(tmp_path: Path) -> None:
+    report, state = rolled_back("a1", blames=False)
+    write(tmp_path / "history.jsonl", report, record="rolled back", state=state)
+    assert failed_configuration(tmp_path / "history.jsonl", "c") is None
+
+
+def test_a_later_success_clears_a_failed_configuration(tmp_path: Path) -> None:
+    report, state = rolled_back("a1", blames=True)
+    write(tmp_path / "history.jsonl", report, record="rolled back", state=state)
+    write(tmp_path / "history.jsonl", Report("a2", ()))
+    assert failed_configuration(tmp_path / "history.jsonl", "c") is None
+
+
+def test_another_configuration_says_nothing_of_this_one(tmp_path: Path) -> None:
+    report, state = rolled_back("a1", blames=True)
+    write(tmp_path / "history.jsonl", report, record="rolled back", state=state)
+    other = replace(PLANNED, configuration_digest="other")
+    write(tmp_path / "history.jsonl", Report("a2", ()), state=other)
+    assert failed_configuration(tmp_path / "history.jsonl", "other") is None
+    assert failed_configuration(tmp_path / "history.jsonl", "c")
 
 
 def test_a_directory_outside_of_git_has_no_commit(tmp_path: Path) -> None:

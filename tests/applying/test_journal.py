@@ -40,7 +40,7 @@ def test_what_was_planned_is_read_back(tmp_path: Path) -> None:
 
 def test_a_written_change_is_read_back_with_its_revision(tmp_path: Path) -> None:
     journal = begun(tmp_path)
-    journal.record("written", **key_json(IMAP), revision=4)
+    journal.record("written", changes=[{**key_json(IMAP), "revision": 4}])
     assert Journal.load(journal.path).state.written == {IMAP: 4}
 
 
@@ -49,7 +49,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
     with journal.path.open("ab") as file:
         file.write(b'{"record": "writ')
     loaded = Journal.load(journal.path)
-    loaded.record("written", **key_json(IMAP), revision=4)
+    loaded.record("written", changes=[{**key_json(IMAP), "revision": 4}])
     assert Journal.load(journal.path).state.written == {IMAP: 4}
 
 

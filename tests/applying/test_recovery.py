@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
+from reconciler.applying import batches
 from reconciler.applying.journal import Journal, unfinished
-from tests.applying.builders import IMAP, POP, Bench, estate, imap, lost, outcomes
+from reconciler.applying.retry import ATTEMPTS
+from tests.applying.builders import IMAP, POP, Bench, estate, imap, lost, outcomes, pop
 
 RECORDS = 11  # planned, two writes of two records, two services of two, verified, committed
+RECORDS_OF_A_BATCH = 9  # the same with both writes in one request
 
 
 NO_POP = {"pop3": "Manual"}
@@ -49,6 +52,17 @@ def killed(
             bench.apply(estate(imap=32, pop=32, startup=NO_POP))
 
 
+@pytest.fixture(autouse=True)
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each write in a request of its own, so that there are kills between two."""
+    monkeypatch.setattr(batches, "MOST", 1)
+
+
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "MOST", 100)
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
@@ -64,6 +78,45 @@ def test_the_next_run_ends_in_the_declared_or_the_previous_state(
     assert limits == ((16, 16) if records < 5 else (32, 32))
     assert bench.pending() == {}
     assert unfinished(bench.applier.state.journals) == ()
+
+
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize("records", range(1, RECORDS_OF_A_BATCH))
+def test_a_batch_is_finished_or_rolled_back_as_a_whole(
+    records: int, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(bench, monkeypatch, records=records)
+    bench.recover()
+    limits = (bench.limit(IMAP), bench.limit(POP))
+    assert limits == ((16, 16) if records < 3 else (32, 32))
+    assert bench.pending() == {}
+    assert unfinished(bench.applier.state.journals) == ()
+
+
+@pytest.mark.usefixtures("together")
+def test_a_batch_of_which_one_write_landed_is_rolled_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(bench, monkeypatch, records=2)
+    (journal,) = unfinished(bench.applier.state.journals)
+    bench.set_by_hand(IMAP, imap(32), who="alice", apply_id=journal.state.apply_id)
+    (report,) = bench.recover()
+    assert (bench.limit(IMAP), bench.limit(POP)) == (16, 16)
+    assert outcomes(report)["ImapSettings/ex01"] == "rolled back"
+
+
+@pytest.mark.usefixtures("together")
+def test_a_batch_that_landed_without_its_record_is_finished(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(bench, monkeypatch, records=2)
+    (journal,) = unfinished(bench.applier.state.journals)
+    for key, spec in ((IMAP, imap(32)), (POP, pop(32))):
+        bench.set_by_hand(key, spec, who="alice", apply_id=journal.state.apply_id)
+    (report,) = bench.recover()
+    assert report.is_success
+    assert (bench.limit(IMAP), bench.limit(POP)) == (32, 32)
+    assert bench.pending() == {}
 
 
 @pytest.mark.parametrize("records", range(5, RECORDS))
@@ -134,7 +187,7 @@ def test_a_recovery_whose_target_is_silent_goes_on_later(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed(bench, monkeypatch, records=3)
-    bench.target.before[f"restore {IMAP}"] = [lost()]
+    bench.target.before[f"restore {IMAP}"] = [lost() for _ in range(ATTEMPTS)]
     (report,) = bench.recover()
     assert report.error
     assert "the next `reconcile apply` finishes it" in report.error

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -161,3 +162,46 @@ def test_yes_on_a_terminal_applies(applied: Runtime) -> None:
     write_estate(applied.directory, applied.ports, max_connections_per_user=34)
     assert answer(applied, "y\n") == 0
     applied.reconcile("plan", str(applied.directory), expect=0)
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_the_next_apply_settles_it(applied: Runtime) -> None:
+    add_mailboxes(applied, 60)
+    journals = set((applied.state / "journal").iterdir())
+    process = start_apply(applied)
+
+    def has_written() -> bool:
+        new = set((applied.state / "journal").iterdir()) - journals
+        return any('"written"' in path.read_text() for path in new)
+
+    eventually(has_written, what="a first write")
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert "Stopping after the current step" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "left in the middle, as you asked" in error
+    assert "not reached" in error
+    done = applied.reconcile("apply", "--yes", str(applied.directory))
+    assert "was interrupted; settling it first" in done.stderr
+    applied.reconcile("plan", str(applied.directory), expect=0)
+
+
+def test_progress_is_a_bar_on_a_terminal(applied: Runtime) -> None:
+    write_estate(applied.directory, applied.ports, max_connections_per_user=35)
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reconciler.cli.main", "apply", "--yes", str(applied.directory)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=terminal,
+        env=os.environ | {"RECONCILE_STATE": str(applied.state), "TERM": "xterm"},
+    )
+    os.close(terminal)
+    shown = b""
+    with suppress(OSError):  # how a terminal ends that nobody writes to any more
+        while part := os.read(controller, 65536):
+            shown += part
+    os.close(controller)
+    assert process.wait(60) == 0
+    assert b"Applying" in shown

@@ -247,3 +247,20 @@ def test_up_beside_a_running_runtime_refuses(run: Reconcile, applied: Runtime) -
     ran = run("up", applied.directory)
     assert ran.code == 1
     assert "a runtime runs already" in ran.err
+
+
+def test_validate_against_the_runtime_knows_its_own_ports(run: Reconcile, applied: Runtime) -> None:
+    ran = run("validate", "--live", applied.directory)
+    assert (ran.code, ran.err) == (0, "")
+
+
+@pytest.mark.parametrize("output", ["sarif", "junit", "github"])
+def test_validate_speaks_to_ci(run: Reconcile, applied: Runtime, output: str) -> None:
+    (applied.directory / "broken.yaml").write_text("kind: Mailbx\n", encoding="utf-8")
+    try:
+        ran = run("validate", "--format", output, applied.directory)
+    finally:
+        (applied.directory / "broken.yaml").unlink()
+    assert ran.code == 1
+    assert "broken.yaml" in ran.out
+    assert "Mailbx" in ran.out

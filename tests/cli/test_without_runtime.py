@@ -175,3 +175,42 @@ def test_explain_is_data_too(reconcile: Reconcile) -> None:
 
 def test_schema_wants_to_know_what_to_do(reconcile: Reconcile) -> None:
     assert reconcile("schema").code == 1
+
+
+@pytest.mark.parametrize(
+    "subject", ["imapsettings.maxconnectionsperuser", "IMAPSettings.MaxConnectionsPerUser"]
+)
+def test_explain_finds_names_in_any_case(subject: str, reconcile: Reconcile) -> None:
+    assert reconcile("explain", subject).out.startswith("ImapSettings.maxConnectionsPerUser\n")
+
+
+def test_explain_finds_a_field_in_all_kinds(reconcile: Reconcile) -> None:
+    out = reconcile("explain", "MaxConnectionsPerUser").out
+    assert "ImapSettings.maxConnectionsPerUser\n" in out
+    assert "PopSettings.maxConnectionsPerUser\n" in out
+
+
+def test_explain_tells_how_servers_are_selected(reconcile: Reconcile) -> None:
+    assert "servers: {matchLabels: {site: dublin}}" in reconcile("explain", "ImapSettings.servers").out
+
+
+def test_explain_guesses_a_field_of_a_misspelt_kind(reconcile: Reconcile) -> None:
+    ran = reconcile("explain", "ImapSetings.banner")
+    assert (ran.code, "did you mean ImapSettings.banner?" in ran.err) == (1, True)
+
+
+def test_validate_warns_of_what_is_not_enforced(estate: Path, reconcile: Reconcile) -> None:
+    file = estate / "estate.yaml"
+    file.write_text(file.read_text() + _QUOTA)
+    ran = reconcile("validate", estate)
+    assert ran.code == 0
+    assert ran.err.count("declared, not yet enforced: Mailbox/carol prohibitSendQuota\n") == 1
+
+
+_QUOTA = """\
+---
+apiVersion: reconciler/v1
+kind: Mailbox
+metadata: {name: carol}
+spec: {database: db01, primarySmtpAddress: carol@contoso.example, prohibitSendQuota: 1GB}
+"""

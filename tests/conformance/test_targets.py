@@ -17,7 +17,15 @@ from reconciler.secret import SecretValue
 from reconciler.state import StateDirectory
 from reconciler.targets.embedded import EmbeddedTarget
 from reconciler.targets.memory import MemoryTarget
-from reconciler.targets.target import Attribution, ConflictError, ServiceError, Target
+from reconciler.targets.target import (
+    Attribution,
+    ConflictError,
+    LiveChanges,
+    RejectedError,
+    ServiceError,
+    Target,
+    Write,
+)
 from schemas.v1.base import Spec
 from schemas.v1.codec import dump_spec, parse_spec
 from tests.support.ports import free_port
@@ -310,3 +318,152 @@ def test_converging_stops_what_is_not_automatic(target: Target, server: str) -> 
     stopping = target.converge(f"{server}/imap4-backend", "restart", reason="a test")
     assert stopping.state in ("stopped", "draining")
     assert back_end(target, server).pending is None
+
+
+def test_what_was_written_since_is_told_once(target: Target, server: str) -> None:
+    before = target.changes_since(None)
+    key = Key("Mailbox", f"follow-{server}")
+    create(target, key, mailbox(server))
+    after = target.changes_since(before)
+    assert set(after.changed) == {key}
+    assert not after.is_whole
+    assert target.changes_since(after).changed == {}
+
+
+def test_what_was_deleted_since_is_told(target: Target, server: str) -> None:
+    key = Key("Mailbox", f"gone-{server}")
+    revision = create(target, key, mailbox(server))
+    before = target.changes_since(None)
+    target.delete(key, expect=revision, by=ALICE)
+    assert key in target.changes_since(before).deleted
+
+
+def test_who_followed_another_target_begins_anew(target: Target, server: str) -> None:
+    key = Key("Mailbox", f"anew-{server}")
+    create(target, key, mailbox(server))
+    found = target.changes_since(LiveChanges("another", 10**6, {}))
+    assert found.is_whole
+    assert key in found.changed
+
+
+def test_many_writes_are_done_in_order(target: Target, server: str) -> None:
+    imap, pop = Key("ImapSettings", server), Key("PopSettings", server)
+    spec = parse_spec("PopSettings", {"proxyTargetPort": 11995})
+    written = target.write_many(
+        [Write(imap, None, spec=settings(17)), Write(pop, None, spec=spec)], by=Attribution("alice", "a1")
+    )
+    assert written.error is None
+    assert written.revisions == (live(target, imap).revision, live(target, pop).revision)
+    assert live(target, imap).apply_id == "a1"
+
+
+def test_many_writes_end_at_the_first_conflict(target: Target, server: str) -> None:
+    imap, pop = Key("ImapSettings", server), Key("PopSettings", server)
+    there = create(target, imap, settings())
+    spec = parse_spec("PopSettings", {"proxyTargetPort": 11995})
+    domain = Key("AcceptedDomain", server)
+    accepted = parse_spec("AcceptedDomain", {"domainName": f"{server}.contoso.example"})
+    written = target.write_many(
+        [
+            Write(domain, None, spec=accepted),
+            Write(imap, there + 1000, spec=settings(17)),
+            Write(pop, None, spec=spec),
+        ],
+        by=ALICE,
+    )
+    assert written.revisions == (live(target, domain).revision,)
+    assert isinstance(written.error, ConflictError)
+    assert "was changed by alice" in str(written.error)
+    assert target.read(pop) == Absent()
+
+
+def test_many_writes_restore_and_delete(target: Target, server: str) -> None:
+    imap, pop = Key("ImapSettings", server), Key("PopSettings", server)
+    first = create(target, imap, settings())
+    second = target.write(imap, settings(17), secrets={}, expect=first, by=ALICE)
+    gone = create(target, pop, parse_spec("PopSettings", {"proxyTargetPort": 11995}))
+    written = target.write_many(
+        [Write(imap, second, is_restore=True, revision=first), Write(pop, gone)], by=ALICE
+    )
+    assert written.error is None
+    assert written.revisions == (live(target, imap).revision, None)
+    assert live(target, imap).spec == settings()
+    assert target.read(pop) == Absent()
+
+
+def test_a_write_may_rename_and_change_in_one_step(target: Target, server: str) -> None:
+    old, new = Key("Mailbox", f"old-{server}"), Key("Mailbox", f"new-{server}")
+    first = create(target, old, mailbox(server), password="correct horse")
+    secret = live(target, old).secrets
+    changed = parse_spec("Mailbox", {**dump_spec(mailbox(server)), "popEnabled": False})
+    written = target.write_many([Write(new, first, spec=changed, renamed_from=old.name)], by=ALICE)
+    assert written.error is None
+    assert target.read(old) == Absent()
+    found = live(target, new)
+    assert (found.spec, found.secrets, found.revision) == (changed, secret, written.revisions[0])
+
+
+def test_a_rename_can_be_taken_back_with_the_version_before(target: Target, server: str) -> None:
+    old, new = Key("Mailbox", f"old-{server}"), Key("Mailbox", f"new-{server}")
+    first = create(target, old, mailbox(server), password="correct horse")
+    before = live(target, old)
+    changed = parse_spec("Mailbox", {**dump_spec(mailbox(server)), "popEnabled": False})
+    renamed = target.write_many([Write(new, first, spec=changed, renamed_from=old.name)], by=ALICE)
+    back = Write(old, renamed.revisions[0], is_restore=True, revision=first, renamed_from=new.name)
+    assert target.write_many([back], by=ALICE).error is None
+    found = live(target, old)
+    assert (found.spec, found.secrets) == (before.spec, before.secrets)
+    assert target.read(new) == Absent()
+
+
+def test_a_rename_onto_a_taken_name_is_a_conflict(target: Target, server: str) -> None:
+    old, new = Key("Mailbox", f"old-{server}"), Key("Mailbox", f"new-{server}")
+    first = create(target, old, mailbox(server))
+    create(target, new, mailbox(server))
+    written = target.write_many([Write(new, first, spec=mailbox(server), renamed_from=old.name)], by=ALICE)
+    assert isinstance(written.error, ConflictError)
+    assert live(target, old).revision == first
+
+
+def test_a_protected_resource_is_deleted_only_after_it_is_freed(target: Target, server: str) -> None:
+    key = Key("ImapSettings", server)
+    (first,) = target.write_many([Write(key, None, spec=settings(), protected=True)], by=ALICE).revisions
+    refused = target.write_many([Write(key, first)], by=ALICE)
+    assert isinstance(refused.error, RejectedError)
+    assert "protected" in str(refused.error)
+    (freed,) = target.write_many([Write(key, first, spec=settings(), protected=False)], by=ALICE).revisions
+    assert target.write_many([Write(key, freed)], by=ALICE).error is None
+    assert target.read(key) == Absent()
+
+
+def test_stamps_tell_revisions_and_who(target: Target, server: str) -> None:
+    key = Key("ImapSettings", server)
+    revision = target.write(key, settings(), secrets={}, expect=None, by=Attribution("bob", "a1"))
+    stamps = target.stamps()
+    found = stamps.resources[key]
+    assert (found.revision, found.updated_by, found.apply_id) == (revision, "bob", "a1")
+    assert found.updated_at == live(target, key).updated_at
+    assert stamps.epoch == target.epoch() >= revision
+
+
+def test_what_was_live_at_a_revision_is_told(target: Target, server: str) -> None:
+    imap, pop = Key("ImapSettings", server), Key("PopSettings", server)
+    first = create(target, imap, settings())
+    before = live(target, imap)
+    gone = target.epoch()
+    target.delete(imap, expect=first, by=ALICE)
+    create(target, pop, parse_spec("PopSettings", {"proxyTargetPort": 11995}))
+    past = target.live_at(gone)
+    assert past[imap] == before
+    assert pop not in past
+    assert imap not in target.live_at(target.epoch())
+
+
+def test_known_specs_are_given_back_as_they_are(target: Target, server: str) -> None:
+    key = Key("ImapSettings", server)
+    create(target, key, settings(17))
+    same, other = settings(17), settings(18)
+    assert live(target, key) == target.observe({key: same}).resources[key]
+    observed = target.observe({key: other}).resources[key]
+    assert isinstance(observed, Present)
+    assert observed.spec == settings(17)

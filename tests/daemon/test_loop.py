@@ -1,17 +1,27 @@
-"""One round of the loop after another, on a target in memory: what it tells, and that nothing ends it."""
+"""Round after round on a target in memory: what is told, healed and left alone, and that nothing ends it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
 
+from reconciler.applying.hold import new_hold
 from reconciler.applying.lock import apply_lock
-from reconciler.daemon import loop
-from reconciler.daemon.loop import Loop, Notice
-from reconciler.targets.target import NotRunningError
-from tests.applying.builders import IMAP, Bench
+from reconciler.daemon import notices
+from reconciler.daemon.feed import DirectoryFeed
+from reconciler.daemon.fence import FencedTarget
+from reconciler.daemon.ledger import Ledger, Patience, ask_release
+from reconciler.daemon.loop import Loop, Outside, Wish
+from reconciler.daemon.notices import Notice
+from reconciler.daemon.planner import Planner
+from reconciler.daemon.rounds import Healing, Rounds
+from reconciler.model import Hold
+from reconciler.targets.target import NotRunningError, RejectedError
+from tests.applying.builders import IMAP, POP, Bench
 from tests.support.estate import Ports, write_estate
 from tests.support.waiting import eventually
 
@@ -19,20 +29,58 @@ from tests.support.waiting import eventually
 class Stage:
     """An estate directory, a bench to apply it on, and what the loop has told."""
 
-    def __init__(self, root: Path) -> None:
-        self.directory, self.ports = root / "estate", Ports()
-        self.bench = Bench(root / "state")
+    def __init__(
+        self,
+        root: Path,
+        *,
+        heals: bool = True,
+        kinds: frozenset[str] = frozenset(),
+        before: Stage | None = None,
+    ) -> None:
+        self.directory = root / "estate"
+        self.ports: Ports = before.ports if before else Ports()
+        self.bench: Bench = before.bench if before else Bench(root / "state")
         self.told: list[Notice] = []
+        self.now = 1000.0
+        self.held: tuple[Hold, ...] = ()
         self.declare(16)
-        self.loop = Loop(self.directory, self.bench.applier, tell=self.told.append)
+        state = self.bench.applier.state
+        self.wish = Wish()
+        self.feed = DirectoryFeed(self.directory, state=state.path)
+        self.target = FencedTarget(self.bench.target, self.check)
+        planner = Planner(self.feed, self.target, holds=lambda: self.held)
+        patience = Patience(first_wait=10, jitter=0)
+        self.ledger = Ledger(state.daemon / "ledger.json", patience, clock=lambda: self.now)
+        healing = Healing(self.ledger, kinds) if heals else None
+        rounds = Rounds(planner, self.bench.applier, self.feed, tell=self.told.append, healing=healing)
+        outside = Outside(self.wish, releases=state.daemon)
+        self.loop = Loop(self.feed, planner, rounds, tell=self.told.append, outside=outside)
+
+    def check(self) -> None:
+        """The lease is held."""
 
     def declare(self, limit: int) -> None:
         write_estate(self.directory, self.ports, max_connections_per_user=limit)
 
-    def round(self) -> Notice:
-        """Apply once; the last notice."""
-        self.loop.apply()
-        return self.told[-1]
+    def round(self, *, has_news: bool = True) -> list[Notice]:
+        """One round; what it told, but for its end."""
+        self.told.clear()
+        self.loop.round(has_news=has_news)
+        return [notice for notice in self.told if not isinstance(notice, notices.RoundEnded)]
+
+    def change_by_hand(self, limit: int) -> None:
+        """With the ports of the estate kept."""
+        live = self.bench.target.read(IMAP)
+        spec = live.spec.model_copy(update={"max_connections_per_user": limit})  # type: ignore[union-attr]
+        self.bench.set_by_hand(IMAP, spec)
+
+    def fail_once(self) -> None:
+        self.bench.probes.failing = ["ex01/imap4"]
+
+
+def hold(pattern: str) -> Hold:
+    until = datetime.now(UTC) + timedelta(hours=1)
+    return new_hold(pattern, until=until, reason="maintenance", by="bob")
 
 
 @pytest.fixture
@@ -40,79 +88,292 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
 
 
+@pytest.fixture
+def running(stage: Stage) -> Iterator[Callable[[], Stage]]:
+    thread = Thread(target=stage.loop.run)
+
+    def start() -> Stage:
+        thread.start()
+        eventually(lambda: stage.bench.imap_limit() == 16, what="the first apply")
+        return stage
+
+    yield start
+    stage.wish.ask_stop()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 def test_the_first_round_applies(stage: Stage) -> None:
-    notice = stage.round()
-    assert isinstance(notice, loop.Applied)
+    notice = stage.round()[-1]
+    assert isinstance(notice, notices.Applied)
     assert notice.report.is_success
     assert stage.bench.imap_limit() == 16
 
 
 def test_the_plan_is_told_before_it_is_applied(stage: Stage) -> None:
-    stage.round()
-    assert [type(notice) for notice in stage.told] == [loop.Applying, loop.Applied]
+    assert [type(notice) for notice in stage.round()] == [notices.Applying, notices.Applied]
 
 
 def test_a_round_without_a_change_says_so(stage: Stage) -> None:
     stage.round()
-    assert stage.round() == loop.Unchanged()
+    assert stage.round() == [notices.Unchanged()]
+
+
+def test_it_is_said_once_unless_somebody_saved_a_file(stage: Stage) -> None:
+    stage.round()
+    stage.round()
+    assert stage.round(has_news=False) == []
 
 
 def test_broken_files_leave_what_is_live(stage: Stage) -> None:
     stage.round()
     (stage.directory / "broken.yaml").write_text("kind: Nothing\n")
-    notice = stage.round()
-    assert isinstance(notice, loop.Broken)
-    assert notice.diagnostics
+    notice = stage.round()[0]
+    assert isinstance(notice, notices.Broken)
+    assert notice.has_last_good
     assert stage.bench.imap_limit() == 16
 
 
-def test_a_failed_apply_is_told_and_ends_nothing(stage: Stage) -> None:
+def test_drift_is_healed_with_the_last_good_configuration_while_the_files_are_broken(stage: Stage) -> None:
+    stage.round()
+    (stage.directory / "broken.yaml").write_text("kind: Nothing\n")
+    stage.change_by_hand(99)
+    stage.round()
+    assert stage.bench.imap_limit() == 16
+
+
+def test_broken_files_at_the_start_change_nothing(stage: Stage) -> None:
+    (stage.directory / "broken.yaml").write_text("kind: Nothing\n")
+    (notice,) = stage.round()
+    assert isinstance(notice, notices.Broken)
+    assert not notice.has_last_good
+
+
+def test_a_configuration_that_was_rolled_back_is_not_applied_again(stage: Stage) -> None:
     stage.round()
     stage.declare(32)
-    stage.bench.probes.failing = ["ex01/imap4"]
-    notice = stage.round()
-    assert isinstance(notice, loop.Applied)
-    assert not notice.report.is_success
-    assert isinstance(stage.round(), loop.Applied)
+    stage.fail_once()
+    assert isinstance(stage.round()[-1], notices.Barred)
+    (notice,) = stage.round()
+    assert isinstance(notice, notices.LeftAlone)
+    assert stage.bench.imap_limit() == 16
+
+
+def test_nor_after_a_restart_of_the_daemon(stage: Stage, tmp_path: Path) -> None:
+    stage.round()
+    stage.declare(32)
+    stage.fail_once()
+    stage.round()
+    again = Stage(tmp_path, before=stage)
+    again.declare(32)
+    assert isinstance(again.round()[0], notices.LeftAlone)
+    assert stage.bench.imap_limit() == 16
+
+
+def test_nor_by_one_that_knows_it_from_the_history_alone(stage: Stage, tmp_path: Path) -> None:
+    stage.round()
+    stage.declare(32)
+    stage.fail_once()
+    stage.round()
+    (tmp_path / "state" / "daemon" / "ledger.json").unlink()
+    again = Stage(tmp_path, before=stage)
+    again.declare(32)
+    assert isinstance(again.round()[0], notices.Barred)
+    assert stage.bench.imap_limit() == 16
+
+
+def test_another_configuration_is_applied_then(stage: Stage) -> None:
+    stage.round()
+    stage.declare(32)
+    stage.fail_once()
+    stage.round()
+    stage.declare(33)
+    stage.round()
+    assert stage.bench.imap_limit() == 33
+
+
+def test_a_release_applies_it_again(stage: Stage) -> None:
+    stage.round()
+    stage.declare(32)
+    stage.fail_once()
+    stage.round()
+    assert stage.ledger.release("all")
+    stage.round()
     assert stage.bench.imap_limit() == 32
 
 
 def test_a_lock_held_by_somebody_is_tried_again_later_each_time(stage: Stage) -> None:
     with apply_lock(stage.bench.applier.state.apply_lock, actor="bob"):
-        first, second = stage.round(), stage.round()
-    assert isinstance(first, loop.Failed)
-    assert isinstance(second, loop.Failed)
+        (first,), (second,) = stage.round(), stage.round()
+    assert isinstance(first, notices.Failed)
+    assert isinstance(second, notices.Failed)
     assert "bob" in first.error
     assert (first.retry_in, second.retry_in) == (2, 4)
+
+
+def test_an_error_that_nobody_thought_of_is_told_with_its_trace(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> bytes:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(stage.bench.target, "digest_key", broken)
+    (notice,) = stage.round()
+    assert isinstance(notice, notices.Failed)
+    assert notice.trace is not None
+    assert "a bug" in notice.trace
+    monkeypatch.undo()
+    assert isinstance(stage.round()[-1], notices.Applied)
 
 
 def test_an_apply_that_was_killed_is_settled_first(stage: Stage) -> None:
     stage.round()
     stage.declare(32)
-    stage.bench.probes.failing = ["ex01/imap4"]
+    stage.fail_once()
     stage.bench.target.before[f"restore {IMAP}"] = [NotRunningError("no runtime")]
     stage.round()
-    stage.told.clear()
+    assert isinstance(stage.round()[0], notices.Recovered)
+
+
+def test_drift_is_told_and_healed(stage: Stage) -> None:
     stage.round()
-    assert isinstance(stage.told[0], loop.Recovered)
-    assert stage.bench.imap_limit() == 32
+    stage.change_by_hand(99)
+    notice = stage.round()[-1]
+    assert isinstance(notice, notices.Applied)
+    assert notice.drifted == {IMAP}
+    assert stage.bench.imap_limit() == 16
 
 
-def test_the_loop_follows_the_files_until_it_is_stopped(stage: Stage) -> None:
-    stop = Event()
-    thread = Thread(target=stage.loop.run, args=(stop,))
-    thread.start()
-    try:
-        eventually(lambda: stage.bench.imap_limit() == 16, what="the first apply")
-        stage.declare(32)
-        eventually(lambda: stage.bench.imap_limit() == 32, what="the second apply")
-    finally:
-        stop.set()
-        thread.join(30)
-    assert not thread.is_alive()
+def test_a_resource_that_flaps_is_left_alone(stage: Stage) -> None:
+    stage.round()
+    for _ in range(3):
+        stage.change_by_hand(99)
+        told = stage.round()
+    assert notices.Flapping(IMAP, 3, 10) in told
+    stage.change_by_hand(99)
+    stage.round()
+    assert stage.bench.imap_limit() == 99
 
 
-def test_a_secret_file_outside_of_the_directory_is_followed(stage: Stage, tmp_path: Path) -> None:
+def test_one_that_drifts_now_and_then_does_not_flap(stage: Stage) -> None:
+    stage.round()
+    for _ in range(5):
+        stage.now += 400
+        stage.change_by_hand(99)
+        stage.round()
+    assert stage.bench.imap_limit() == 16
+
+
+def test_a_flapping_resource_does_not_keep_the_others_from_being_healed(stage: Stage) -> None:
+    stage.round()
+    for _ in range(3):
+        stage.change_by_hand(99)
+        stage.round()
+    stage.change_by_hand(99)
+    live = stage.bench.target.read(POP)
+    spec = live.spec.model_copy(update={"max_connections_per_user": 99})  # type: ignore[union-attr]
+    stage.bench.set_by_hand(POP, spec)
+    stage.round()
+    assert (stage.bench.imap_limit(), stage.bench.limit(POP)) == (99, 16)
+
+
+def test_a_flapping_resource_is_healed_again_when_it_is_released(stage: Stage) -> None:
+    stage.round()
+    for _ in range(3):
+        stage.change_by_hand(99)
+        stage.round()
+    stage.change_by_hand(99)
+    assert stage.ledger.release("ImapSettings/*") == (str(IMAP),)
+    stage.round()
+    assert stage.bench.imap_limit() == 16
+
+
+def test_a_heal_that_fails_is_tried_again_later(stage: Stage) -> None:
+    stage.round()
+    stage.change_by_hand(99)
+    stage.bench.target.before[str(IMAP)] = [RejectedError(str(IMAP), "not now")]
+    assert not any(isinstance(notice, notices.Barred) for notice in stage.round())
+    assert isinstance(stage.round()[0], notices.LeftAlone)
+    assert stage.bench.imap_limit() == 99
+    stage.now += 10
+    stage.round()
+    assert stage.bench.imap_limit() == 16
+
+
+def test_what_is_held_is_left_alone(stage: Stage) -> None:
+    stage.round()
+    stage.change_by_hand(99)
+    stage.held = (hold(str(IMAP)),)
+    left = next(notice for notice in stage.round() if isinstance(notice, notices.LeftAlone))
+    assert left.reasons[str(IMAP)].endswith("by bob: maintenance")
+    assert stage.bench.imap_limit() == 99
+
+
+def test_only_the_kinds_that_are_switched_on_are_healed(tmp_path: Path) -> None:
+    whole = Stage(tmp_path)
+    whole.round()
+    stage = Stage(tmp_path, kinds=frozenset({"PopSettings"}), before=whole)
+    stage.declare(32)
+    stage.round()
+    assert (stage.bench.imap_limit(), stage.bench.limit(POP)) == (16, 32)
+
+
+def test_what_refers_to_something_that_is_left_alone_waits_for_it(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.held = (hold("MailboxDatabase/db01"),)
+    left = next(notice for notice in stage.round() if isinstance(notice, notices.LeftAlone))
+    assert left.reasons["Mailbox/alice"] == "it refers to MailboxDatabase/db01, which is left alone"
+
+
+def test_the_mode_report_writes_nothing(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, heals=False)
+    before = sorted((tmp_path / "state").iterdir())
+    (notice,) = stage.round()
+    assert isinstance(notice, notices.Found)
+    assert stage.bench.target.writes == []
+    assert sorted((tmp_path / "state").iterdir()) == before
+
+
+def test_the_mode_report_tells_drift_from_pending_changes(tmp_path: Path) -> None:
+    applied = Stage(tmp_path)
+    applied.round()
+    stage = Stage(tmp_path, heals=False, before=applied)
+    stage.round()
+    stage.change_by_hand(99)
+    stage.declare(32)
+    (notice,) = stage.round()
+    assert isinstance(notice, notices.Found)
+    assert {change.key for change in notice.plan.changes} == {IMAP, POP}
+    assert notice.drifted == {IMAP}
+
+
+def test_the_loop_follows_the_files_until_it_is_stopped(running: Callable[[], Stage]) -> None:
+    stage = running()
+    stage.declare(32)
+    eventually(lambda: stage.bench.imap_limit() == 32, what="the second apply")
+
+
+def test_the_directory_may_go_and_come_back(running: Callable[[], Stage], tmp_path: Path) -> None:
+    stage = running()
+    stage.directory.rename(tmp_path / "away")
+    eventually(lambda: any(isinstance(one, notices.Broken) for one in stage.told), what="a word about it")
+    write_estate(tmp_path / "away", stage.ports, max_connections_per_user=32)
+    (tmp_path / "away").rename(stage.directory)
+    eventually(lambda: stage.bench.imap_limit() == 32, what="an apply")
+    stage.declare(33)
+    eventually(lambda: stage.bench.imap_limit() == 33, what="an apply in the new directory")
+
+
+def test_a_request_to_release_is_carried_out(running: Callable[[], Stage]) -> None:
+    stage = running()
+    ask_release(stage.bench.applier.state.daemon, "all")
+    stage.wish.ask_now()
+    eventually(lambda: any(isinstance(one, notices.Released) for one in stage.told), what="the release")
+
+
+def test_a_secret_file_outside_of_the_directory_is_followed(
+    running: Callable[[], Stage], stage: Stage, tmp_path: Path
+) -> None:
     secret = tmp_path / "elsewhere"
     secret.write_text("first")
     (stage.directory / "carol.yaml").write_text(
@@ -120,13 +381,7 @@ def test_a_secret_file_outside_of_the_directory_is_followed(stage: Stage, tmp_pa
         "spec: {database: db01, primarySmtpAddress: carol@contoso.example, "
         f"password: {{secretRef: {{file: {secret}}}}}}}\n"
     )
-    stop = Event()
-    thread = Thread(target=stage.loop.run, args=(stop,))
-    thread.start()
-    try:
-        eventually(lambda: any(isinstance(notice, loop.Applied) for notice in stage.told), what="an apply")
-        secret.write_text("second")
-        eventually(lambda: sum(isinstance(n, loop.Applied) for n in stage.told) == 2, what="another apply")
-    finally:
-        stop.set()
-        thread.join(30)
+    running()
+    eventually(lambda: any(isinstance(one, notices.Applied) for one in stage.told), what="an apply")
+    secret.write_text("second")
+    eventually(lambda: sum(isinstance(n, notices.Applied) for n in stage.told) == 2, what="another apply")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from reconciler.daemon.watch import Contents
+from reconciler.daemon.watch import Contents, Watcher
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -106,3 +110,72 @@ def test_a_file_that_goes_away_is_a_change_and_no_error(tmp_path: Path) -> None:
     contents.has_changed([secret])
     secret.unlink()
     assert contents.has_changed([secret])
+
+
+@pytest.fixture
+def rung(directory: Path) -> Iterator[Callable[[Path], Event]]:
+    """Starts watchers; the event is set each time that one rings."""
+    watchers: list[Watcher] = []
+
+    def watch(path: Path) -> Event:
+        bell = Event()
+        watchers.append(Watcher(path, bell.set))
+        watchers[-1].start()
+        return bell
+
+    yield watch
+    for watcher in watchers:
+        watcher.stop()
+        watcher.join(30)
+        assert not watcher.is_alive()
+
+
+def test_a_save_in_a_directory_that_a_link_was_swapped_to_is_noticed(
+    directory: Path, rung: Callable[[Path], Event]
+) -> None:
+    newer, current = directory.parent / "newer", directory.parent / "current"
+    newer.mkdir()
+    current.symlink_to(directory)
+    bell = rung(current)
+    _touch_until_it_rings(current / "a.yaml", bell)
+    fresh = directory.parent / "fresh"
+    fresh.symlink_to(newer)
+    fresh.replace(current)
+    _touch_until_it_rings(newer / "a.yaml", bell)
+
+
+def test_a_directory_that_goes_and_comes_back_is_watched_again(
+    directory: Path, rung: Callable[[Path], Event]
+) -> None:
+    bell = rung(directory)
+    _touch_until_it_rings(directory / "a.yaml", bell)
+    directory.rename(directory.parent / "away")
+    (directory.parent / "away").rename(directory)
+    _touch_until_it_rings(directory / "a.yaml", bell)
+
+
+def _touch_until_it_rings(file: Path, bell: Event) -> None:
+    """The watcher needs a moment to begin anew, and nobody is told when it has."""
+    bell.clear()
+
+    def save() -> bool:
+        file.write_text("a: 2\n")
+        return bell.wait(0.1)
+
+    assert eventually(save, what="a ring")
+
+
+def test_the_files_that_were_edited_are_named_with_what_they_held(directory: Path) -> None:
+    contents = looked(directory)
+    before = hashlib.sha256((directory / "a.yaml").read_bytes()).hexdigest()
+    (directory / "a.yaml").write_text("a: 2\n")
+    assert contents.has_changed()
+    assert contents.edited == {directory / "a.yaml": before}
+
+
+def test_no_file_counts_as_edited_when_another_one_came(directory: Path) -> None:
+    contents = looked(directory)
+    (directory / "a.yaml").write_text("a: 2\n")
+    (directory / "b.yaml").write_text("b: 1\n")
+    assert contents.has_changed()
+    assert contents.edited == {}

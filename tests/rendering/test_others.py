@@ -84,6 +84,12 @@ def test_status() -> None:
     assert_golden("status.txt", render_status_text(STATUS, colour=False, width=120))
 
 
+def test_status_without_a_width_cuts_nothing() -> None:
+    shown = render_status_text(STATUS, colour=False, width=None)
+    assert "127.0.0.1:10143 starttls, 127.0.0.1:10993 implicit\n" in shown
+    assert "..." not in shown
+
+
 def test_status_of_an_empty_runtime() -> None:
     runtime = {"runtime": {"pid": 1, "version": "0.1.0", "state": "running"}, "servers": [], "sessions": 0}
     shown = render_status_text(runtime, colour=False, width=100)
@@ -119,6 +125,18 @@ def test_report_of_failure() -> None:
     )
     report = Report("a1b2", steps, error="ex01/imap4: the probe failed; the previous values are back")
     assert_golden("report-failed.txt", render_report_text(report, colour=False))
+
+
+def test_an_error_that_a_step_tells_is_told_once() -> None:
+    detail = "the probe failed: no greeting; with the previous values again: logged on"
+    report = Report(
+        "a1b2",
+        (StepResult("ex01/imap4", Outcome.FAILED, detail),),
+        error="ex01/imap4: the probe failed: no greeting",
+    )
+    shown = render_report_text(report, colour=False)
+    assert shown.count("no greeting") == 1
+    assert "see below; with the previous values again: logged on" in shown
 
 
 def test_report_of_nothing() -> None:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from reconciler.model import Key, LiveState, Observed, Plan, Resource, Unreadable
+from dataclasses import replace
+
+from reconciler.model import (
+    Key,
+    Lifecycle,
+    LiveState,
+    Observed,
+    Plan,
+    Present,
+    Prune,
+    Resource,
+    Selection,
+    Unreadable,
+)
 from reconciler.planning import make_plan
 from reconciler.secret import SecretRef
 from tests.planning.builders import AUTOMATIC, RUNNING_IMAP, desired, live, resource, running, server
@@ -64,3 +77,29 @@ def empty_plan() -> Plan:
 def first_plan() -> Plan:
     """A plan on an empty runtime."""
     return make_plan(desired(server(services={"imap4": AUTOMATIC})), LiveState({}, {}), digests={})
+
+
+def every_plan() -> Plan:
+    """What the others lack: a selection, a rename, deletions with a cascade, a refusal."""
+    renamed = resource("Mailbox", "ally", ALICE, lines={"": 30})
+    declared = desired(server(services=RUNNING_IMAP), replace(renamed, lifecycle=Lifecycle(True, "alice")))
+    state = live(
+        server(services=RUNNING_IMAP),
+        resource("Mailbox", "alice", ALICE),
+        resource("Mailbox", "bob", BOB),
+        resource("MailboxDatabase", "db01", {"server": "ex01"}),
+        resource("ImapSettings", "ex01", {"maxConnectionsPerUser": 32}),
+        resource("PopSettings", "ex01"),
+        resource("AcceptedDomain", "old", {"domainName": "old.example", "domainType": "Authoritative"}),
+        services=[running("ex01/imap4", 41), running("ex01/imap4-backend", 40)],
+    )
+    managed = {
+        key: replace(found, managed_by="reconciler", protected=key.kind == "AcceptedDomain")
+        for key, found in state.resources.items()
+        if isinstance(found, Present)
+    }
+    prune = Prune(True, frozenset({Key("Mailbox", "bob"), Key("MailboxDatabase", "db01")}))
+    selection = Selection(exclude=("PopSettings/*",))
+    return make_plan(
+        declared, LiveState({**managed}, state.services), digests={}, selection=selection, prune=prune
+    )

@@ -1,0 +1,69 @@
+"""`--environment` and `--set`: what a verb says about an estate beyond its files.
+
+The options are kept with the command's context, so that a verb takes them by its decorator alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from reconciler.cli.common import state_directory
+from reconciler.declared.layout import Inputs
+from reconciler.declared.load import Loaded, load
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+_ENVIRONMENT, _VARIABLES = "reconciler.inputs.environment", "reconciler.inputs.variables"
+
+
+def _keep_environment(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    ctx.meta[_ENVIRONMENT] = value
+
+
+def _keep_variables(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
+    pairs = [pair.partition("=") for pair in value]
+    for name, sign, _text in pairs:
+        if not (name and sign):
+            raise click.BadParameter("expected NAME=VALUE, such as domain=contoso.example")
+    ctx.meta[_VARIABLES] = {name: text for name, _sign, text in pairs}
+
+
+def inputs_options(command: CommandT) -> CommandT:
+    """Adds --environment and --set."""
+    environment = click.option(
+        "--environment",
+        metavar="NAME",
+        envvar="RECONCILE_ENVIRONMENT",
+        show_envvar=True,
+        expose_value=False,
+        callback=_keep_environment,
+        help="Which of DIR/overlays counts.",
+    )
+    variables = click.option(
+        "--set",
+        multiple=True,
+        metavar="NAME=VALUE",
+        expose_value=False,
+        callback=_keep_variables,
+        help="The value of a variable. Repeatable.",
+    )
+    return environment(variables(command))
+
+
+def inputs_of(ctx: click.Context) -> Inputs:
+    """What --environment and --set say; nothing in verbs that have not got them."""
+    return Inputs(ctx.meta.get(_ENVIRONMENT), ctx.meta.get(_VARIABLES, {}))
+
+
+def load_estate(ctx: click.Context, directory: Path) -> Loaded:
+    """What the files of the directory say, with these options, by way of the cache."""
+    inputs = inputs_of(ctx)
+    return load(
+        directory,
+        cache=state_directory(ctx).cache,
+        environment=inputs.environment,
+        variables=inputs.variables,
+    )

@@ -1,0 +1,117 @@
+"""`reconcile rollback --to N`: live values as they were right after an entry of the history."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from reconciler.applying.apply import Special
+from reconciler.applying.history import Author, entry
+from reconciler.applying.hold import active
+from reconciler.applying.lock import apply_lock
+from reconciler.applying.past import plan_return
+from reconciler.cli.common import (
+    CHANGES,
+    DONE,
+    ERROR,
+    ExpectedError,
+    current_user,
+    open_reader,
+    open_target,
+    state_directory,
+    tells_errors,
+)
+from reconciler.cli.plan import print_plan
+from reconciler.cli.progress import print_line
+from reconciler.cli.running import Run, apply_format_option, parallelism_option
+from reconciler.cli.saved import refuse_incomplete
+from reconciler.pipeline import Planned
+from reconciler.rendering.events_json import plan_event
+from reconciler.state import StateDirectory
+from reconciler.targets.target import Reader
+
+NO_ANSWER = (
+    "rollback asks before it changes anything, and there is no terminal to ask on: "
+    "pass --yes to do what is shown above, or --dry-run to look only"
+)
+
+
+@click.command()
+@click.option(
+    "--to", "number", type=click.IntRange(min=1), required=True, metavar="N", help="The entry to go back to."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would change, and stop.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@parallelism_option
+@apply_format_option
+@click.pass_context
+@tells_errors
+def rollback(  # noqa: PLR0913
+    ctx: click.Context, *, number: int, dry_run: bool, yes: bool, parallelism: int, output: str
+) -> int:
+    """Bring live values back to what they were right after history entry N, passwords included.
+
+    What was changed since is restored, what was made since is deleted, what was deleted since comes back; resources
+    that are held stay. It is shown and asked for like any plan, restarts and probes what it touches, and is taken back
+    when a probe fails. The files still say what they said: the next apply brings their values again, so revert them
+    too.
+
+    \b
+      reconcile history
+      reconcile rollback --to 3 --dry-run
+      reconcile rollback --to 3
+
+    Exit code 0: done, or nothing to do; 1: an error (with --dry-run 2: there are changes).
+    """
+    state = state_directory(ctx)
+    if dry_run:
+        with open_reader(ctx) as reader:
+            planned, _ = _planned(state, reader, number)
+        _show(planned, output)
+        return DONE if planned.plan.is_empty else CHANGES
+    state.make()
+    author = Author(current_user())
+    run = Run(output=output, parallelism=parallelism)
+    with open_target(ctx) as target, apply_lock(state.apply_lock, actor=author.user):
+        applier = run.applier(target, state, author)
+        run.settle(applier)
+        planned, special = _planned(state, target, number)
+        _show(planned, output)
+        if planned.plan.is_empty:
+            return DONE
+        refuse_incomplete(planned.plan)
+        if not _is_agreed(yes=yes):
+            return ERROR
+        return run.carry_out(applier, planned, special=special)
+
+
+def _planned(state: StateDirectory, reader: Reader, number: int) -> tuple[Planned, Special]:
+    found = entry(state.history, number)
+    back = plan_return(found, reader, history=_shown(state.history), holds=active(state.holds))
+    planned = Planned(back.desired, back.live, back.plan, (), {}, {})
+    return planned, Special(back.restores, {"rollbackTo": number})
+
+
+def _shown(path: Path) -> Path:
+    """As short as it can be said from here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _show(planned: Planned, output: str) -> None:
+    if output == "ndjson":
+        print_line(plan_event(planned.plan))
+    elif output == "text" or planned.plan.is_empty:
+        print_plan(planned, output)
+
+
+def _is_agreed(*, yes: bool) -> bool:
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise ExpectedError(NO_ANSWER)
+    if click.confirm("Go back to this?", default=False, err=True):
+        return True
+    click.echo("Nothing was changed.", err=True)
+    return False

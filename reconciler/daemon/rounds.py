@@ -1,0 +1,232 @@
+"""One round: read, plan, tell, and, where that is switched on, heal what may be healed.
+
+    read (or keep the last good configuration)  →  plan  →  what drifted, what the files changed  →  tell
+        →  leave alone: kinds not switched on, holds, waits, flapping, a barred configuration, what needs one of these
+        →  apply the rest as `reconcile apply` does  →  remember what became of it
+
+Errors that a round cannot do anything about are raised; `loop` survives them. In the mode `report` nothing is written,
+not even to the state directory.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+
+from reconciler.applying.apply import Applier
+from reconciler.applying.history import Author, failed_configuration
+from reconciler.applying.journal import unfinished
+from reconciler.applying.lock import apply_lock
+from reconciler.applying.recovery import recover
+from reconciler.daemon import notices
+from reconciler.daemon.feed import Feed
+from reconciler.daemon.ledger import Ledger
+from reconciler.daemon.notices import Notice
+from reconciler.daemon.planner import Planner, View
+from reconciler.daemon.restraint import blamed, chosen
+from reconciler.model import Action, Change, Diagnostic, Key, LiveState, Plan, Present, Report
+from reconciler.pipeline import Planned
+from reconciler.verdict import UNJUDGED, Judged
+
+Tell = Callable[[Notice], None]
+Judge = Callable[[Planned], Judged]
+
+
+def no_judge(_: Planned) -> Judged:
+    """Nobody minds."""
+    return UNJUDGED
+
+
+@dataclass(frozen=True, slots=True)
+class Healing:
+    """What may be changed, and what speaks against it: only these `kinds` (none given: every kind), nothing that the
+    ledger remembers, no plan that `judge` blocks."""
+
+    ledger: Ledger
+    kinds: frozenset[str] = frozenset()
+    judge: Judge = no_judge
+
+
+class Rounds:
+    """The rounds of one daemon, one after another. `healing` None: the mode `report`."""
+
+    def __init__(
+        self, planner: Planner, applier: Applier, feed: Feed, *, tell: Tell, healing: Healing | None
+    ) -> None:
+        self._planner = planner
+        self._applier = applier
+        self._feed = feed
+        self._tell = tell
+        self._healing = healing
+        self._synced: set[Key] = set()
+        self._broken: tuple[Diagnostic, ...] | None = None
+        self._told: object = None
+        self._left: Mapping[str, str] = {}
+        self._blocked: tuple[Diagnostic, ...] = ()
+
+    @property
+    def heals(self) -> bool:
+        """True when rounds may write."""
+        return self._healing is not None
+
+    def next_try(self) -> float | None:
+        """Seconds until a resource that waits may be tried again."""
+        return self._healing.ledger.next_try() if self._healing else None
+
+    def release(self, patterns: Sequence[str]) -> None:
+        """Heal again what was left alone."""
+        for pattern in patterns:
+            found = self._healing.ledger.release(pattern) if self._healing else ()
+            self._tell(notices.Released(found))
+            self._left = {}
+
+    def run(self, *, has_news: bool, reads: bool = True) -> bool:
+        """One round; false when the files are broken or an apply failed. `has_news`: something was saved, so say also
+        that nothing has to be done. `reads` False: the files are what they were. Raises LockedError, TargetError,
+        GitError, JournalError, HoldError, SecretError, OSError."""
+        started = time.monotonic()
+        lock = apply_lock(self._applier.state.apply_lock, actor=self._applier.author.user)
+        with lock if self._healing else nullcontext():
+            if self._healing:
+                self._recover()
+            view = self._view(has_news=has_news, reads=reads or self._broken is not None)
+            is_good = self._broken is None
+            if view is not None and self._healing:
+                is_good = self._heal(view, self._healing) and is_good
+        self._end(view, time.monotonic() - started, is_success=is_good)
+        return is_good
+
+    def tell_quick(self, plan: Plan, live: LiveState | None = None) -> None:
+        """A plan that was made in milliseconds."""
+        if not plan.is_empty and _signature(plan) != self._told:
+            self._told = _signature(plan)
+            self._tell(notices.Found(plan, self._drifted(plan, live), is_quick=True))
+
+    # -- looking -------------------------------------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        for report in recover(self._applier):
+            self._tell(notices.Recovered(report))
+
+    def _view(self, *, has_news: bool, reads: bool) -> View | None:
+        rejected = self._planner.read() if reads or not self._planner.has_good else None
+        if rejected is None:
+            self._broken = None
+        elif has_news or rejected.diagnostics != self._broken:
+            self._broken = rejected.diagnostics
+            self._tell(notices.Broken(rejected.diagnostics, rejected.sources, self._planner.has_good))
+        view = self._planner.plan()
+        if view is not None:
+            self._tell_view(view, has_news=has_news and rejected is None)
+        return view
+
+    def _tell_view(self, view: View, *, has_news: bool) -> None:
+        plan = view.planned.plan
+        self._synced |= view.planned.desired.resources.keys() - {change.key for change in plan.changes}
+        signature = _signature(plan)
+        if plan.is_empty and not plan.unreadable:
+            if has_news or signature != self._told:
+                self._tell(notices.Unchanged())
+        elif signature != self._told and not self.heals:
+            self._tell(notices.Found(plan, self._drifted(plan, view.planned.live)))
+        self._told = signature
+
+    def _drifted(self, plan: Plan, live: LiveState | None) -> frozenset[Key]:
+        return frozenset(change.key for change in plan.changes if self._is_drift(change, live))
+
+    def _is_drift(self, change: Change, live: LiveState | None) -> bool:
+        """Was it live's last writer who made the difference, or the files? A write by hand carries no apply."""
+        if change.action is Action.CREATE or live is None:
+            return change.key in self._synced
+        observed = live.resources.get(change.live_key)
+        return isinstance(observed, Present) and observed.apply_id is None
+
+    # -- healing -------------------------------------------------------------------------------------------------------
+
+    def _heal(self, view: View, healing: Healing) -> bool:
+        """Apply what may be applied; true unless that failed."""
+        if healing.ledger.declare(view.aim):
+            self._bar_if_it_failed(view, healing.ledger)
+        choice = chosen(view, kinds=healing.kinds, ledger=healing.ledger)
+        self._tell_left({**choice.held, **choice.left})
+        if choice.is_nothing:
+            return True
+        if view.planned.plan.is_empty and not view.planned.plan.unreadable:
+            healing.ledger.note_in_sync(view.aim)
+        plan = choice.plan(view)
+        if plan.is_empty:
+            return True
+        planned = replace(view.planned, plan=plan)
+        return self._is_allowed(planned, healing.judge) and self._apply(view, plan, healing)
+
+    def _is_allowed(self, planned: Planned, judge: Judge) -> bool:
+        """Tell what stands against the plan, once."""
+        judged = judge(planned)
+        blocked = judged.verdict.diagnostics if judged.verdict.is_blocking else ()
+        if blocked and blocked != self._blocked:
+            self._tell(notices.Blocked(blocked, judged.sources))
+        self._blocked = blocked
+        return not blocked
+
+    def _apply(self, view: View, plan: Plan, healing: Healing) -> bool:
+        self._tell(notices.Applying(plan))
+        drifted = self._drifted(plan, view.planned.live)
+        applier = replace(self._applier, author=Author(self._applier.author.user, self._feed.commit()))
+        report = applier.apply(plan, desired=view.planned.desired, live=view.planned.live)
+        self._told = None
+        self._tell(notices.Applied(plan, report, drifted))
+        if report.is_success:
+            self._note_success(view, plan, drifted, healing.ledger)
+        elif not (self._applier.should_stop() or unfinished(self._applier.state.journals)):
+            self._note_failure(view, plan, report, healing.ledger)
+        return report.is_success
+
+    def _note_success(self, view: View, plan: Plan, drifted: frozenset[Key], ledger: Ledger) -> None:
+        self._synced |= {change.key for change in plan.changes}
+        for subject in ledger.note_healed(sorted(map(str, drifted))):
+            kind, _, name = subject.partition("/")
+            patience = ledger.patience
+            self._tell(notices.Flapping(Key(kind, name), patience.most_heals, patience.within / 60))
+        if len(plan.changes) == len(view.planned.plan.changes):
+            ledger.note_in_sync(view.aim)
+
+    def _note_failure(self, view: View, plan: Plan, report: Report, ledger: Ledger) -> None:
+        """A configuration that fails by its own fault and never was live is barred; what was live once, or met somebody
+        else's write, is tried again, each time later."""
+        if not self._bar_if_it_failed(view, ledger):
+            ledger.note_failed(blamed(plan, report), report.error or "it failed")
+
+    def _bar_if_it_failed(self, view: View, ledger: Ledger) -> bool:
+        """Whoever tried it: this daemon, the one before, or `reconcile apply`."""
+        digest = view.planned.plan.configuration_digest
+        failed = failed_configuration(self._applier.state.history, digest)
+        if failed is None or ledger.is_good(view.aim):
+            return False
+        ledger.bar(view.aim, failed.error)
+        self._tell(notices.Barred(digest, failed.error))
+        return True
+
+    def _tell_left(self, left: Mapping[str, str]) -> None:
+        news = {subject: reason for subject, reason in left.items() if self._left.get(subject) != reason}
+        self._left = left
+        if news:
+            self._tell(notices.LeftAlone(news))
+
+    def _end(self, view: View | None, seconds: float, *, is_success: bool) -> None:
+        plan = view.planned.plan if view else None
+        drifted = self._drifted(plan, view.planned.live) if view and plan else frozenset()
+        declared = len(view.planned.desired.resources) if view else 0
+        self._tell(notices.RoundEnded(seconds, is_success, plan, drifted, declared, self._left))
+
+
+def _signature(plan: Plan) -> object:
+    """What a plan would do, so that it is told once."""
+    changes = tuple((change.key, change.action, change.revision, _values(change)) for change in plan.changes)
+    owed = tuple((impact.service, impact.action) for impact in (*plan.impacts, *plan.owed))
+    return changes, owed, plan.unreadable
+
+
+def _values(change: Change) -> str:
+    return repr([(field.path, field.old, field.new) for field in change.fields])

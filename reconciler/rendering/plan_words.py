@@ -1,0 +1,193 @@
+"""What every rendering of a plan says in words: headline, reach, warnings, why, and what is left alone.
+
+Plain text, escaped for a terminal; a renderer that writes markup escapes it once more. So text, Markdown, HTML, JUnit
+and SARIF cannot tell different things of one plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reconciler.model import Action, Cause, Change, FieldChange, Plan, ServiceAction, ServiceImpact
+from reconciler.rendering.plan_json import plan_summary, reach_json
+from reconciler.rendering.text import count, printable, value
+from schemas.v1.base import Impact
+
+ARROW = "->"
+NO_CHANGES = "No changes: live is what is declared."
+_VERBS = {"reload": "reloads", "restart": "restarts", "start": "starts", "stop": "stops"}
+_WHOLE = {Action.CREATE: "is new", Action.DELETE: "goes"}
+_DONE = {"create": "to create", "update": "to update", "delete": "to delete"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One field of a change: its old and new value as text (None where there is none), what it costs, its place."""
+
+    path: str
+    difference: str
+    impact: str
+    where: str
+
+
+def headline(plan: Plan) -> str:
+    """How much changes, which services feel it, how many sessions."""
+    if plan.is_empty:
+        return NO_CHANGES if plan.is_complete else "No changes in what can be read."
+    actions = [*plan.impacts, *plan.owed]
+    phrases = [
+        f"{_VERBS[action.value]} {count(number, 'service')}"
+        for action in ServiceAction
+        if (number := sum(impact.action is action for impact in actions))
+    ]
+    changes = [f"changes {count(len(plan.changes), 'resource')}"] if plan.changes else []
+    sessions = count(plan_summary(plan)["sessions"], "session")
+    touched = f", touches {sessions}" if phrases else ", restarts nothing"
+    return "Plan: " + ", ".join([*changes, *phrases]) + touched
+
+
+def reach(plan: Plan) -> str:
+    """The blast radius: servers, services, mailboxes and sessions that notice it; empty text for an empty plan."""
+    if plan.is_empty:
+        return ""
+    found = reach_json(plan)
+    mailboxes = "mailboxes" if plan.reach.mailboxes != 1 else "mailbox"
+    return (
+        f"Reach: {count(len(plan.reach.servers), 'server')}, {count(int(str(found['services'])), 'service')}, "
+        f"{plan.reach.mailboxes:,} {mailboxes}, {count(int(str(found['sessions'])), 'session')}"
+    )
+
+
+def warnings(plan: Plan) -> list[str]:
+    """What the reader has to know before reading on: that it is partial, incomplete, or deletes less than asked."""
+    found = []
+    if plan.selection.is_partial:
+        words = [f"only {printable(glob)}" for glob in plan.selection.only]
+        words += [f"without {printable(glob)}" for glob in plan.selection.exclude]
+        found.append(f"PARTIAL: {', '.join(words)}. Nothing else was looked at.")
+    if not plan.is_complete:
+        resources = count(len(plan.unreadable), "resource")
+        found.append(
+            f"INCOMPLETE: {resources} cannot be read, and the plan says nothing of them. Apply refuses it; "
+            "--exclude leaves out what cannot be read."
+        )
+    if plan.refused:
+        found.append(f"REFUSED: {count(len(plan.refused), 'deletion')} of what was asked for; see below.")
+    return found
+
+
+def title(change: Change) -> str:
+    """`Mailbox/ally, renamed from alice`."""
+    renamed = f", renamed from {printable(change.renamed_from)}" if change.renamed_from else ""
+    return printable(str(change.key)) + renamed
+
+
+def rows(change: Change) -> tuple[list[Row], int]:
+    """The fields to show, and how many are left out: of a new resource the undeclared ones, of a deleted one all."""
+    if change.action is Action.DELETE:
+        return [], 0
+    shown = [field for field in change.fields if change.action is Action.UPDATE or _is_declared(field)]
+    return [_row(field, change) for field in shown], len(change.fields) - len(shown)
+
+
+def _is_declared(field: FieldChange) -> bool:
+    return field.is_secret or field.position is not None or field.path.startswith("lifecycle.")
+
+
+def _row(field: FieldChange, change: Change) -> Row:
+    impact = "" if field.impact is Impact.NONE else field.impact.value
+    where = "not declared" if field.position == change.position else ""
+    if field.position is not None and not where:
+        where = f"line {field.position.line}"
+    return Row(printable(field.path), difference(field, change.action), impact, where)
+
+
+def difference(field: FieldChange, action: Action) -> str:
+    """`16 -> 32`; of a secret only that there is another one."""
+    if field.is_secret:
+        return "(secret)" if action is Action.CREATE else "(secret changed)"
+    if action is Action.CREATE:
+        return value(field.new)
+    return f"{value(field.old)} {ARROW} {value(field.new)}"
+
+
+def felt(impact: ServiceImpact) -> str:
+    """What clients of the service notice."""
+    if impact.action is ServiceAction.START:
+        return "not running now"
+    if impact.action is ServiceAction.RELOAD:
+        return "sessions go on, new ones see the change"
+    if impact.sessions is None:
+        return "sessions unknown"
+    return f"{count(impact.sessions, 'session')} touched"
+
+
+def because(cause: Cause, plan: Plan) -> str:
+    """`ImapSettings/ex01 maxConnectionsPerUser 16 -> 32`, with the declaration's place when it has one."""
+    subject = printable(str(cause.key))
+    if not cause.path:
+        return f"{subject} {_whole(cause, plan)}"
+    if cause.old is None and cause.new is None:
+        return f"{subject} {printable(cause.path)} changed"
+    return f"{subject} {printable(cause.path)} {value(cause.old)} {ARROW} {value(cause.new)}"
+
+
+def _whole(cause: Cause, plan: Plan) -> str:
+    for change in plan.changes:
+        if change.key == cause.key:
+            return "is renamed" if change.renamed_from else _WHOLE.get(change.action, "changed")
+    return "changed"
+
+
+def without_restart(plan: Plan) -> list[str]:
+    """What changes although no service is restarted, started or stopped for it, and why none is."""
+    causing = {
+        cause.key
+        for impact in plan.impacts
+        if impact.action is not ServiceAction.RELOAD
+        for cause in impact.causes
+    }
+    reloading = {cause.key for impact in plan.impacts for cause in impact.causes} - causing
+    return [
+        f"{printable(str(change.key))}: {_why_quiet(change, is_reload=change.key in reloading)}"
+        for change in plan.changes
+        if change.key not in causing
+    ]
+
+
+def _why_quiet(change: Change, *, is_reload: bool) -> str:
+    if is_reload:
+        return "a reload is enough"
+    costly = change.action is Action.UPDATE and any(
+        field.impact is not Impact.NONE for field in change.fields
+    )
+    return "its service is not running" if costly else "takes effect at once"
+
+
+def cascade(change: Change) -> str:
+    """What goes along with a deleted resource; empty text when nothing refers to it."""
+    if not change.cascades:
+        return ""
+    return "deleted too, as it refers to this: " + ", ".join(printable(str(key)) for key in change.cascades)
+
+
+def left_alone(plan: Plan) -> Iterator[tuple[str, list[str]]]:
+    """Sections of names with a title each: refused deletions, what is not declared, what cannot be read."""
+    yield "Not deleted", [printable(f"{refusal.key}: {refusal.reason}") for refusal in plan.refused]
+    refused = {refusal.key for refusal in plan.refused}
+    undeclared = [printable(str(key)) for key in plan.undeclared if key not in refused]
+    yield "Live but not declared, left alone", undeclared
+    yield (
+        "Held, left alone",
+        [printable(f"{key}: until {hold.until}, {hold.reason}") for key, hold in plan.held],
+    )
+    yield "Unreadable, left alone", [printable(f"{key}: {error}") for key, error in plan.unreadable]
+
+
+def counts(plan: Plan) -> str:
+    """`Resources: 1 to create, … Services: …`."""
+    summary = plan_summary(plan)
+    changes = [f"{summary[name]:,} {words}" for name, words in _DONE.items()]
+    services = [f"{summary[name]:,} to {name}" for name in ("restart", "reload", "start", "stop")]
+    return f"Resources: {', '.join(changes)}. Services: {', '.join(services)}."

@@ -1,0 +1,66 @@
+"""May this saved plan be carried out now? All the questions, in one place, for `apply FILE` and for `plan show`.
+
+For this target, as it was signed, not used before, made from a live state that could be read, not stale, and with the
+secrets that it was made with. Only asks: marking the plan as used is the caller's first step of applying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.model import LiveState
+from reconciler.saved.check import Remaining, Stale, compare
+from reconciler.saved.document import SavedPlan, SavedPlanError, is_signed
+from reconciler.saved.used import UsedPlans
+from reconciler.secret import SecretError, resolve
+from reconciler.targets.target import Reader
+
+
+def admit(saved: SavedPlan, reader: Reader, used: UsedPlans) -> tuple[Remaining, LiveState]:
+    """What is left to do, and the live state that says so. Raises SavedPlanError with the reason why not."""
+    key = reader.digest_key()
+    if saved.origin.instance != instance_of(reader):
+        raise SavedPlanError(
+            f"this plan was made for the runtime {saved.origin.instance}, and this is {instance_of(reader)}; "
+            "apply it there, or plan for this one"
+        )
+    if not is_signed(saved, key):
+        raise SavedPlanError(
+            "this plan is not as it was made: its signature does not match its content; plan again"
+        )
+    if (told := used.told(saved.digest)) is not None:
+        raise SavedPlanError(f"{told}; plan again")
+    if not saved.plan.is_complete:
+        names = ", ".join(str(key) for key, _ in saved.plan.unreadable)
+        raise SavedPlanError(
+            f"this plan is incomplete: {names} could not be read; leave it out with --exclude"
+        )
+    live = reader.observe({key: write.spec for key, write in saved.writes.items()})
+    remaining = compare(saved, live)
+    if isinstance(remaining, Stale):
+        reasons = "".join(f"\n  {reason}" for reason in remaining.reasons)
+        raise SavedPlanError(f"this plan is stale; plan again:{reasons}")
+    _check_secrets(saved, remaining, key)
+    return remaining, live
+
+
+def instance_of(reader: Reader) -> str:
+    """What a target calls itself; it keeps that for as long as it keeps its live configuration."""
+    runtime: Any = reader.status()["runtime"]
+    found: Mapping[str, Any] = runtime
+    return str(found["instance"])
+
+
+def _check_secrets(saved: SavedPlan, remaining: Remaining, key: bytes) -> None:
+    for change in remaining.plan.changes:
+        write = saved.writes.get(change.key)
+        for path, secret in write.secrets.items() if write else ():
+            try:
+                found = resolve(secret.reference).digest(key)
+            except SecretError as error:
+                raise SavedPlanError(f"{change.key} {path}: {error}") from error
+            if found != secret.digest:
+                raise SavedPlanError(
+                    f"{change.key} {path}: the secret in {secret.reference} is not the one that was planned; plan again"
+                )

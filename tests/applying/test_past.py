@@ -1,0 +1,197 @@
+"""Going back to what was live after an entry of the history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.applying.apply import Special
+from reconciler.applying.history import Entry, HistoryError, entries
+from reconciler.applying.hold import new_hold, parse_until
+from reconciler.applying.past import Return, plan_return
+from reconciler.model import Absent, Action, Hold, Key, Present, Report
+from tests.applying.builders import (
+    ALICE,
+    ALICIA,
+    IMAP,
+    POP,
+    Bench,
+    estate,
+    imap,
+    outcomes,
+    protected,
+    with_mailbox,
+)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def entry(bench: Bench, number: int) -> Entry:
+    return next(found for found in entries(bench.applier.state.history) if found.number == number)
+
+
+def way_back(bench: Bench, number: int, *holds: Hold) -> Return:
+    history = bench.applier.state.history
+    return plan_return(entry(bench, number), bench.target, history=history, holds=holds)
+
+
+def go_back(bench: Bench, number: int) -> Report:
+    back = way_back(bench, number)
+    special = Special(back.restores, {"rollbackTo": number})
+    return bench.applier.apply(back.plan, desired=back.desired, live=back.live, special=special)
+
+
+def test_changed_values_are_as_they_were(bench: Bench) -> None:
+    bench.applied(estate(imap=16)).applied(estate(imap=32))
+    assert go_back(bench, 1).is_success
+    assert bench.imap_limit() == 16
+    assert bench.pending() == {}
+
+
+def test_what_it_touches_is_restarted_and_probed(bench: Bench) -> None:
+    bench.applied(estate(imap=16)).applied(estate(imap=32))
+    go_back(bench, 1)
+    assert bench.target.converged == ["ex01/imap4-backend", "ex01/imap4"]
+    assert bench.probes.asked == ["ex01/imap4-backend", "ex01/imap4"]
+
+
+def test_what_was_made_since_goes_and_what_went_comes_back(bench: Bench) -> None:
+    bench.applied(with_mailbox(estate(), ALICE))
+    found = bench.target.read(ALICE)
+    assert isinstance(found, Present)
+    bench.applied(with_mailbox(estate(), ALICIA, renamed_from="alice"))
+    back = way_back(bench, 1)
+    assert {(change.key, change.action) for change in back.plan.changes} == {
+        (ALICE, Action.CREATE),
+        (ALICIA, Action.DELETE),
+    }
+    assert go_back(bench, 1).is_success
+    assert bench.target.read(ALICIA) == Absent()
+    again = bench.target.read(ALICE)
+    assert isinstance(again, Present)
+    assert again.spec == found.spec
+
+
+def test_a_password_comes_back_that_no_file_holds_any_more(bench: Bench, tmp_path: Path) -> None:
+    secret = tmp_path / "alice"
+    secret.write_text("correct horse\n")
+    bench.path = tmp_path / "state"
+    bench.applied(estate(password=secret))
+    before = bench.target.read(ALICE)
+    secret.write_text("battery staple\n")
+    bench.applied(estate(password=secret))
+    secret.unlink()
+    assert go_back(bench, 1).is_success
+    after = bench.target.read(ALICE)
+    assert isinstance(before, Present)
+    assert isinstance(after, Present)
+    assert after.secrets == before.secrets
+
+
+def test_a_changed_password_shows_as_a_secret_alone(bench: Bench, tmp_path: Path) -> None:
+    secret = tmp_path / "alice"
+    secret.write_text("correct horse\n")
+    bench.path = tmp_path / "state"
+    bench.applied(estate(password=secret))
+    secret.write_text("battery staple\n")
+    bench.applied(estate(password=secret))
+    (change,) = way_back(bench, 1).plan.changes
+    (field,) = change.fields
+    assert (field.path, field.is_secret, field.old, field.new) == ("password", True, None, None)
+
+
+def test_a_change_by_hand_is_taken_back_too(bench: Bench) -> None:
+    bench.applied(estate())
+    bench.set_by_hand(IMAP, imap(99))
+    assert go_back(bench, 1).is_success
+    assert bench.imap_limit() == 16
+
+
+def test_nothing_is_planned_when_nothing_has_changed_since(bench: Bench) -> None:
+    bench.applied(estate())
+    assert way_back(bench, 1).plan.is_empty
+
+
+def test_going_back_is_recorded_with_where_to(bench: Bench) -> None:
+    bench.applied(estate(imap=16)).applied(estate(imap=32))
+    go_back(bench, 1)
+    assert entry(bench, 3).values["origin"] == {"rollbackTo": 1}
+
+
+def test_one_can_go_forward_again(bench: Bench) -> None:
+    bench.applied(estate(imap=16)).applied(estate(imap=32))
+    go_back(bench, 1)
+    assert go_back(bench, 2).is_success
+    assert bench.imap_limit() == 32
+
+
+def test_a_failed_probe_takes_the_way_back_back(bench: Bench) -> None:
+    bench.applied(estate(imap=16)).applied(estate(imap=32)).probes.failing = ["ex01/imap4"]
+    report = go_back(bench, 1)
+    assert outcomes(report)["ImapSettings/ex01"] == "rolled back"
+    assert bench.imap_limit() == 32
+    assert bench.pending() == {}
+
+
+def test_what_is_held_stays(bench: Bench) -> None:
+    bench.applied(estate(imap=16, pop=16)).applied(estate(imap=32, pop=32))
+    hold = new_hold(str(IMAP), until=parse_until("1h"), reason="a test", by="alice")
+    back = way_back(bench, 1, hold)
+    assert [change.key for change in back.plan.changes] == [POP]
+    assert [key for key, _ in back.plan.held] == [IMAP]
+
+
+def test_what_is_protected_is_not_deleted(bench: Bench) -> None:
+    bench.applied(estate()).applied(protected(with_mailbox(estate(), ALICE), ALICE))
+    with pytest.raises(HistoryError, match="Mailbox/alice was made since and is protected"):
+        way_back(bench, 1)
+
+
+def test_protection_is_as_it_was(bench: Bench) -> None:
+    bench.applied(protected(estate(), IMAP)).applied(estate())
+    assert go_back(bench, 1).is_success
+    found = bench.target.read(IMAP)
+    assert isinstance(found, Present)
+    assert found.protected
+
+
+def test_an_entry_of_another_runtime_is_refused(bench: Bench) -> None:
+    bench.applied(estate())
+    old = entry(bench, 1)
+    ahead = Entry(1, {**old.values, "epoch": 1000})
+    with pytest.raises(HistoryError, match="this runtime has not come so far"):
+        plan_return(ahead, bench.target, history=bench.path)
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [({"outcome": "unfinished"}, "was not over"), ({"epoch": None}, "was not written down")],
+)
+def test_an_entry_that_does_not_tell_is_refused(values: dict[str, object], match: str, bench: Bench) -> None:
+    bench.applied(estate())
+    told = Entry(1, {**entry(bench, 1).values, **values})
+    with pytest.raises(HistoryError, match=match):
+        plan_return(told, bench.target, history=bench.path)
+
+
+def test_a_killed_way_back_is_settled(bench: Bench) -> None:
+    bench.applied(estate(imap=16)).applied(estate(imap=32))
+    bench.target.before["ex01/imap4"] = [KeyboardInterrupt()]
+    with pytest.raises(Exception, match="left in the middle"):
+        go_back(bench, 1)
+    (report,) = bench.recover()
+    assert report.is_success
+    assert bench.imap_limit() == 16
+    assert entry(bench, 3).values["origin"] == {"rollbackTo": 1}
+
+
+def test_the_position_of_a_change_is_the_history(bench: Bench) -> None:
+    bench.applied(estate(imap=16)).applied(estate(imap=32))
+    (change,) = way_back(bench, 1).plan.changes
+    assert change.position
+    assert str(change.position).endswith("history.jsonl:1:1")
+    assert change.key == Key("ImapSettings", "ex01")

@@ -1,0 +1,142 @@
+"""`history`, `rollback`, `hold` and `apply --format ndjson` on a real runtime."""
+
+from __future__ import annotations
+
+import imaplib
+import json
+from typing import Any
+
+import pytest
+
+from reconciler.model import Key, Present
+from reconciler.state import StateDirectory
+from reconciler.targets.embedded import EmbeddedTarget
+from reconciler.targets.target import Attribution
+from tests.support.estate import Runtime, write_estate
+
+
+@pytest.fixture(autouse=True)
+def declared(applied: Runtime) -> Runtime:
+    """Each test begins with the estate as it is applied."""
+    applied.apply()
+    return applied
+
+
+def limit(runtime: Runtime) -> int:
+    shown = runtime.reconcile("live", "get", "ImapSettings/ex01", "--format", "json").stdout
+    found: int = json.loads(shown)["spec"]["maxConnectionsPerUser"]
+    return found
+
+
+def delete(runtime: Runtime, key: Key) -> None:
+    """Somebody deletes it by hand."""
+    with EmbeddedTarget(StateDirectory(runtime.state)) as target:
+        found = target.read(key)
+        assert isinstance(found, Present)
+        target.delete(key, expect=found.revision, by=Attribution("bob"))
+
+
+def newest(runtime: Runtime) -> dict[str, Any]:
+    shown = json.loads(runtime.reconcile("history", "--format", "json", "--limit", "1").stdout)
+    (found,) = shown["entries"]
+    entry: dict[str, Any] = found
+    return entry
+
+
+def test_history_lists_what_was_applied(applied: Runtime) -> None:
+    applied.apply(max_connections_per_user=20)
+    lines = applied.reconcile("history").stdout.splitlines()
+    assert lines[0].split() == ["NO", "TIME", "WHO", "OUTCOME", "COMMIT", "WHAT"]
+    assert lines[1].split()[0] == str(newest(applied)["number"])
+    assert "applied" in lines[1]
+
+
+def test_history_shows_the_result_of_each_change(applied: Runtime) -> None:
+    applied.apply(max_connections_per_user=21)
+    shown = applied.reconcile("history", "show", str(newest(applied)["number"])).stdout
+    assert "ImapSettings/ex01" in shown
+    assert "restart" in shown
+    assert "configuration" in shown
+
+
+def test_an_entry_that_is_not_there_is_an_error(applied: Runtime) -> None:
+    done = applied.reconcile("history", "show", "9999", expect=1)
+    assert "the history has no entry 9999; the last one is" in done.stderr
+
+
+def test_rollback_goes_back_and_is_recorded(applied: Runtime) -> None:
+    applied.apply(max_connections_per_user=22)
+    number = newest(applied)["number"]
+    applied.apply(max_connections_per_user=23)
+    done = applied.reconcile("rollback", "--to", str(number), "--yes")
+    assert "maxConnectionsPerUser" in done.stdout
+    assert limit(applied) == 22
+    assert newest(applied)["origin"] == {"rollbackTo": number}
+    assert applied.status()["pendingRestarts"] == []
+
+
+def test_rollback_brings_a_deleted_mailbox_with_its_password_back(applied: Runtime) -> None:
+    before = newest(applied)["number"]
+    delete(applied, Key("Mailbox", "alice"))
+    applied.reconcile("rollback", "--to", str(before), "--yes")
+    client = imaplib.IMAP4_SSL("127.0.0.1", applied.ports.imaps, ssl_context=applied.tls(), timeout=10)
+    assert client.login("alice@contoso.example", "correct-horse-alice")[0] == "OK"
+    client.logout()
+
+
+def test_rollback_looks_first(applied: Runtime) -> None:
+    applied.apply(max_connections_per_user=24)
+    number = newest(applied)["number"]
+    applied.apply(max_connections_per_user=25)
+    applied.reconcile("rollback", "--to", str(number), "--dry-run", expect=2)
+    applied.reconcile("rollback", "--to", str(number), expect=1)
+    assert limit(applied) == 25
+
+
+def test_rollback_to_what_is_live_does_nothing(applied: Runtime) -> None:
+    applied.reconcile("rollback", "--to", str(newest(applied)["number"]), "--dry-run", expect=0)
+
+
+def test_a_hold_is_left_out_shown_and_released(applied: Runtime) -> None:
+    done = applied.reconcile("hold", "ImapSettings/ex01", "--until", "1h", "--reason", "a test of limits")
+    assert "ImapSettings/ex01 is held until" in done.stdout
+    try:
+        write_estate(applied.directory, applied.ports, max_connections_per_user=26)
+        shown = applied.reconcile("plan", str(applied.directory), expect=2).stdout
+        assert "Held, left alone" in shown
+        applied.reconcile("apply", "--yes", str(applied.directory))
+        assert limit(applied) == 16
+        assert "a test of limits" in applied.reconcile("status").stdout
+        assert applied.status()["holds"][0]["pattern"] == "ImapSettings/ex01"
+        assert "a test of limits" in applied.reconcile("hold", "list").stdout
+    finally:
+        applied.reconcile("hold", "release", "ImapSettings/ex01")
+    applied.reconcile("apply", "--yes", str(applied.directory))
+    assert limit(applied) == 26
+
+
+def test_a_hold_of_no_kind_is_refused(applied: Runtime) -> None:
+    done = applied.reconcile("hold", "Imap/ex01", "--until", "1h", "--reason", "x", expect=1)
+    assert "names no resource" in done.stderr
+
+
+def test_apply_streams_events(applied: Runtime) -> None:
+    write_estate(applied.directory, applied.ports, max_connections_per_user=27)
+    done = applied.reconcile("apply", "--yes", "--format", "ndjson", str(applied.directory))
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["event"] for event in events[:2]] == ["plan", "begun"]
+    assert events[0]["format"] == "reconciler/events/v1"
+    last = events[-1]
+    assert (last["event"], last["success"]) == ("finished", True)
+    assert last["counts"] == {"applied": len(last["steps"])}
+    steps = [event for event in events if event["event"] == "step"]
+    assert {step["subject"] for step in steps} == {step["subject"] for step in last["steps"]}
+
+
+def test_a_value_set_back_by_hand_restarts_nothing(applied: Runtime) -> None:
+    generation = applied.service("imap4")["generation"]
+    applied.reconcile("live", "set", "ImapSettings/ex01", "maxConnectionsPerUser=99")
+    done = applied.reconcile("apply", "--yes", str(applied.directory))
+    assert "runs its live configuration already" in done.stdout
+    assert limit(applied) == 16
+    assert applied.service("imap4")["generation"] == generation

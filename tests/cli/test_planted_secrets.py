@@ -1,0 +1,148 @@
+"""No password shows up anywhere but where it is kept: not in what commands say, not in any file of the state.
+
+The live store holds argon2id hashes, the estate holds the secret files; everything else is searched byte by byte, for
+the text itself and for what JSON, base64 and hexadecimal make of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.age import IDENTITY_KEY, KeyPair, generate
+from tests.support.estate import Runtime
+
+PLANTED = {
+    "file": "pl4nted-in-a-file-é",
+    "env": 'pl4nted-"in"-the\\environment',
+    "encrypted": "pl4nted and encrypted: 007",
+}
+CHANGED = {name: f"{text}-then-changed" for name, text in PLANTED.items()}
+_MAILBOX = """\
+---
+apiVersion: reconciler/v1
+kind: Mailbox
+metadata: {{name: p-{name}}}
+spec:
+  database: db01
+  primarySmtpAddress: p-{name}@contoso.example
+  password: {{secretRef: {reference}}}
+"""
+_REFERENCES = {
+    "file": "{file: secrets/planted}",
+    "env": "{env: PLANTED}",
+    "encrypted": "{encrypted: secrets/planted.age}",
+}
+COMMANDS = [
+    ("validate", "ESTATE"),
+    ("validate", "ESTATE", "--format", "json"),
+    *[
+        ("plan", "ESTATE", "--format", output)
+        for output in ("text", "json", "markdown", "html", "junit", "sarif")
+    ],
+    ("drift", "ESTATE", "--format", "json"),
+    ("apply", "ESTATE", "--yes"),
+    ("plan", "ESTATE"),
+    ("status", "--format", "json"),
+    ("live", "get", "Mailbox/p-encrypted"),
+    ("secret", "list", "ESTATE"),
+    ("secret", "rotate", "ESTATE"),
+    ("fmt", "ESTATE"),
+    ("drift", "ESTATE"),
+]
+
+
+@pytest.fixture(scope="module")
+def key() -> KeyPair:
+    return generate()
+
+
+def reconcile(runtime: Runtime, key: KeyPair, passwords: dict[str, str], *arguments: str) -> bytes:
+    """Everything that one command says."""
+    environment = {
+        "RECONCILE_STATE": str(runtime.state),
+        IDENTITY_KEY: key.private,
+        "PLANTED": passwords["env"],
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "reconciler.cli.main", *_placed(runtime, arguments)],
+        capture_output=True,
+        timeout=120,
+        check=False,
+        input=passwords["encrypted"].encode(),
+        env=os.environ | environment,
+    )
+    assert done.returncode in (0, 2), done.stderr.decode()
+    return done.stdout + done.stderr
+
+
+def _placed(runtime: Runtime, arguments: tuple[str, ...]) -> list[str]:
+    return [argument.replace("ESTATE", str(runtime.directory)) for argument in arguments]
+
+
+def plant(runtime: Runtime, key: KeyPair, passwords: dict[str, str]) -> None:
+    """Put each password where its reference points."""
+    secrets = runtime.directory / "secrets"
+    (secrets / "planted").write_text(passwords["file"], encoding="utf-8")
+    (secrets / "recipients.txt").write_text(key.public, encoding="utf-8")
+    reconcile(runtime, key, passwords, "secret", "encrypt", f"{secrets}/planted.age")
+
+
+def forms(text: str) -> Iterator[bytes]:
+    """What a careless program may have made of it."""
+    yield text.encode()
+    yield json.dumps(text)[1:-1].encode()
+    yield base64.b64encode(text.encode()).rstrip(b"=")[:-1]
+    yield text.encode().hex().encode()
+
+
+def leaks(content: bytes) -> list[str]:
+    passwords = (*PLANTED.values(), *CHANGED.values())
+    return [text for text in passwords for form in forms(text) if form in content]
+
+
+def files_below(directory: Path) -> Iterator[Path]:
+    return (path for path in directory.rglob("*") if path.is_file())
+
+
+def test_a_planted_secret_shows_up_nowhere(applied: Runtime, key: KeyPair) -> None:
+    with (applied.directory / "estate.yaml").open("a", encoding="utf-8") as estate:
+        for name, reference in _REFERENCES.items():
+            estate.write(_MAILBOX.format(name=name, reference=reference))
+    said = b""
+    for passwords in (PLANTED, CHANGED):
+        plant(applied, key, passwords)
+        for command in COMMANDS:
+            said += reconcile(applied, key, passwords, *command)
+    out = applied.directory.parent / "imported"
+    said += reconcile(applied, key, CHANGED, "import", "--out", str(out))
+    assert b"p-encrypted" in said
+    assert leaks(said) == []
+    kept = {applied.directory / "secrets" / "planted"}
+    places = (applied.state, applied.directory, out)
+    searched = [path for place in places for path in files_below(place) if path not in kept]
+    assert applied.state / "runtime" / "live.sqlite" in searched
+    assert applied.state / "history.jsonl" in searched
+    assert [path for path in searched if leaks(path.read_bytes())] == []
+
+
+def test_without_an_identity_the_plan_works_and_leaves_the_secret(applied: Runtime, key: KeyPair) -> None:
+    """Runs after the other one, on the estate that it applied."""
+    done = subprocess.run(
+        [sys.executable, "-m", "reconciler.cli.main", "plan", str(applied.directory)],
+        capture_output=True,
+        timeout=120,
+        check=False,
+        text=True,
+        env=os.environ | {"RECONCILE_STATE": str(applied.state), "PLANTED": CHANGED["env"]},
+    )
+    assert (done.returncode, done.stdout) == (0, "No changes: live is what is declared.\n"), done.stderr
+    assert "whether it changed is unknown" in done.stderr
+    assert "Mailbox/p-encrypted" in done.stderr

@@ -1,0 +1,75 @@
+"""`reconcile policy`, which needs no runtime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cli.conftest import Ran
+from tests.guardrails.builders import policies, policy, waiver
+from tests.support.estate import Ports, write_estate
+
+Reconcile = Callable[..., Ran]
+
+
+def test_the_shipped_policies_are_listed(reconcile: Reconcile) -> None:
+    ran = reconcile("policy", "list")
+    assert (ran.code, ran.err) == (0, "")
+    assert "error    plain-text-logon " in ran.out
+
+
+def test_the_list_is_data_too(reconcile: Reconcile) -> None:
+    rows = json.loads(reconcile("policy", "list", "--format", "json").out)["policies"]
+    assert {"id", "severity", "title", "docs"} <= rows[0].keys()
+
+
+def test_the_shipped_tests_pass(reconcile: Reconcile) -> None:
+    ran = reconcile("policy", "test")
+    assert (ran.code, ran.err) == (0, "")
+    assert ", 0 failed." in ran.out
+
+
+def test_a_policy_without_tests_is_named(reconcile: Reconcile, tmp_path: Path) -> None:
+    policies(tmp_path, policy("true"))
+    ran = reconcile("policy", "test", tmp_path)
+    assert ran.err == "rule lacks a case that passes, or one that fails.\n"
+
+
+def test_a_broken_policy_is_told_with_its_line(reconcile: Reconcile, tmp_path: Path) -> None:
+    policies(tmp_path, policy("resorce.kind"))
+    ran = reconcile("policy", "list", tmp_path)
+    assert ran.code == 1
+    assert "policies.yaml:7:10: error" in ran.err
+    assert "did you mean resource?" in ran.err
+
+
+def test_files_are_held_against_the_shipped_policies(reconcile: Reconcile, tmp_path: Path) -> None:
+    write_estate(tmp_path / "estate", Ports())
+    ran = reconcile(
+        "--state", tmp_path, "policy", "check", "--label", "environment=production", tmp_path / "estate"
+    )
+    assert ran.code == 1
+    assert "it is self-signed" in ran.err
+
+
+def test_a_waiver_of_the_estate_holds_for_them(reconcile: Reconcile, tmp_path: Path) -> None:
+    write_estate(tmp_path / "estate", Ports())
+    policies(
+        tmp_path / "estate" / "policies", waiver(policy="self-signed-in-production", expires="2999-12-31")
+    )
+    ran = reconcile(
+        "--state", tmp_path, "policy", "check", "--policies", "shipped", "--label", "environment=production",
+        tmp_path / "estate",
+    )  # fmt: skip
+    assert ran.code == 0
+    assert (
+        "waived until 2999-12-31: self-signed-in-production, Certificate/ex01/development: it is meant"
+        in ran.err
+    )
+
+
+def test_a_label_is_a_pair(reconcile: Reconcile, tmp_path: Path) -> None:
+    ran = reconcile("policy", "check", "--label", "production", tmp_path)
+    assert ran.code == 1
+    assert "expected KEY=VALUE" in ran.err

@@ -1,0 +1,109 @@
+"""`reconcile review`: exit codes, options, where its text goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Ran
+from tests.review.repositories import Clone, changed
+from tests.support.estate import Runtime
+
+Reconcile = Callable[..., Ran]
+
+
+def test_a_change_is_two(tmp_path: Path, reconcile: Reconcile) -> None:
+    clone = changed(tmp_path, "imap.yaml", "User: 16", "User: 32")
+    ran = reconcile("review", clone.root / "estate", "--base", "main")
+    assert ran.code == 2
+    assert ran.out.startswith("<!-- reconcile review: estate -->\n### Mail review: 1 changed")
+
+
+def test_no_change_is_zero(tmp_path: Path, reconcile: Reconcile) -> None:
+    assert reconcile("review", Clone(tmp_path).root / "estate", "--base", "main").code == 0
+
+
+@pytest.mark.parametrize("value", ["many", "500"])
+def test_an_error_and_a_guardrail_are_one(tmp_path: Path, reconcile: Reconcile, value: str) -> None:
+    clone = changed(tmp_path, "imap.yaml", "User: 16", f"User: {value}")
+    assert reconcile("review", clone.root / "estate", "--base", "main").code == 1
+
+
+def test_an_unknown_base_is_told(tmp_path: Path, reconcile: Reconcile) -> None:
+    ran = reconcile("review", Clone(tmp_path).root / "estate", "--base", "origin/main")
+    assert ran.code == 1
+    assert "there is no revision origin/main" in ran.err
+
+
+def test_an_option_is_no_revision(tmp_path: Path, reconcile: Reconcile) -> None:
+    ran = reconcile("review", Clone(tmp_path).root / "estate", "--base=--output=x")
+    assert ran.code == 1
+    assert "names no revision" in ran.err
+
+
+def test_the_marker_can_be_named(tmp_path: Path, reconcile: Reconcile) -> None:
+    ran = reconcile(
+        "review", Clone(tmp_path).root / "estate", "--base", "main", "--marker-id", "mail/production"
+    )
+    assert ran.out.startswith("<!-- reconcile review: mail/production -->")
+
+
+def test_a_marker_that_could_end_early_is_refused(tmp_path: Path, reconcile: Reconcile) -> None:
+    ran = reconcile("review", Clone(tmp_path).root / "estate", "--base", "main", "--marker-id", "a-->b")
+    assert ran.code == 1
+    assert "--marker-id" in ran.err
+
+
+def test_a_file_takes_the_text(tmp_path: Path, reconcile: Reconcile) -> None:
+    clone, file = Clone(tmp_path / "clone"), tmp_path / "comment.md"
+    ran = reconcile("review", clone.root / "estate", "--base", "main", "--output", file)
+    assert ran.out == ""
+    assert file.read_text(encoding="utf-8").startswith("<!-- reconcile review: estate -->")
+
+
+def test_json_is_one_document(tmp_path: Path, reconcile: Reconcile) -> None:
+    clone = changed(tmp_path, "imap.yaml", "User: 16", "User: 32")
+    found = json.loads(reconcile("review", clone.root / "estate", "--base", "main", "--format", "json").out)
+    assert found["environments"][0]["plan"]["summary"]["update"] == 1
+
+
+def test_variables_are_set(tmp_path: Path, reconcile: Reconcile) -> None:
+    clone = Clone(tmp_path)
+    clone.branch()
+    variables = (
+        "apiVersion: reconciler/v1\nkind: Variables\nmetadata: {name: limits}\n"
+        "spec: {connections: {type: integer}}\n"
+    )
+    clone.commit({"estate/variables.yaml": variables})
+    clone.replace("estate/imap.yaml", "User: 16", "User: ${connections}")
+    ran = reconcile(
+        "review", clone.root / "estate", "--base", "main", "--format", "text", "--set", "connections=50"
+    )
+    assert "16 -> 50" in ran.out, ran.out
+
+
+def test_live_needs_a_runtime(tmp_path: Path, reconcile: Reconcile) -> None:
+    clone = Clone(tmp_path / "clone")
+    ran = reconcile(
+        "--state", tmp_path / "state", "review", str(clone.root / "estate"), "--base", "main", "--live"
+    )
+    assert ran.code == 1
+    assert "runtime" in ran.err
+
+
+def test_head_is_planned_against_the_running_estate(tmp_path: Path, runtime: Runtime) -> None:
+    estate = (runtime.directory / "estate.yaml").read_text(encoding="utf-8")
+    clone = Clone(tmp_path, {"estate/estate.yaml": estate})
+    clone.branch()
+    clone.replace("estate/estate.yaml", "maxConnectionsPerUser: 16", "maxConnectionsPerUser: 40")
+    found = json.loads(
+        runtime.reconcile(
+            "review", str(clone.root / "estate"), "--base", "main", "--live", "--format", "json", expect=2
+        ).stdout
+    )
+    comparison = found["environments"][0]
+    assert comparison["plan"]["summary"]["update"] == 2
+    assert {change["action"] for change in comparison["live"]["changes"]} == {"create"}

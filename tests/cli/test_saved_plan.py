@@ -1,0 +1,236 @@
+"""Saved plans against a real runtime: plan, show, apply, and every reason to refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.cli.conftest import Ran
+from tests.support.estate import Runtime, start_runtime, write_estate
+
+Reconcile = Callable[..., Ran]
+SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "plan.schema.json"
+
+
+@pytest.fixture
+def run(applied: Runtime, reconcile: Reconcile) -> Reconcile:
+    """`reconcile` with the state directory of the applied estate, brought back to what is declared before the test."""
+    write_estate(applied.directory, applied.ports)
+    assert reconcile("--state", applied.state, "apply", "--yes", applied.directory).code == 0
+    return lambda *arguments: reconcile("--state", applied.state, *arguments)
+
+
+@pytest.fixture
+def saved(run: Reconcile, applied: Runtime, tmp_path: Path) -> Path:
+    """A plan of the limit raised to 32, while the files say 16 again."""
+    write_estate(applied.directory, applied.ports, max_connections_per_user=32)
+    file = tmp_path / "change.plan"
+    ran = run("plan", applied.directory, "--out", file, "--only", "ImapSettings/*")
+    assert ran.code == 2
+    assert f"Saved as {file}" in ran.err
+    write_estate(applied.directory, applied.ports)
+    return file
+
+
+def test_a_saved_plan_does_what_it_says_and_nothing_else(
+    run: Reconcile, saved: Path, applied: Runtime
+) -> None:
+    before = applied.service("pop3")["generation"], applied.service("imap4")["generation"]
+    ran = run("apply", saved)
+    assert ran.code == 0
+    assert "maxConnectionsPerUser  16 -> 32" in ran.out
+    after = applied.service("pop3")["generation"], applied.service("imap4")["generation"]
+    assert after == (before[0], before[1] + 1)
+
+
+def test_it_is_good_for_one_use(run: Reconcile, saved: Path) -> None:
+    assert run("apply", saved).code == 0
+    ran = run("apply", saved)
+    assert ran.code == 1
+    assert "this plan was applied already, by " in ran.err
+
+
+def test_a_stale_plan_names_who_was_there(run: Reconcile, saved: Path) -> None:
+    assert run("live", "set", "ImapSettings/ex01", "maxConnectionsPerUser=5").code == 0
+    ran = run("apply", saved)
+    assert ran.code == 1
+    assert "ImapSettings/ex01 was changed by " in ran.err
+
+
+def test_show_works_on_a_good_one(run: Reconcile, saved: Path) -> None:
+    ran = run("plan", "show", saved)
+    assert ran.code == 0
+    assert "PARTIAL: only ImapSettings/*" in ran.out
+    assert ran.out.endswith("It can be applied.\n")
+
+
+def test_show_works_on_a_stale_one(run: Reconcile, saved: Path) -> None:
+    run("live", "set", "ImapSettings/ex01", "maxConnectionsPerUser=5")
+    ran = run("plan", "show", saved)
+    assert ran.code == 1
+    assert "It cannot be applied: this plan is stale" in ran.out
+    assert "maxConnectionsPerUser  16 -> 32" in ran.out
+
+
+def test_show_works_on_a_used_one(run: Reconcile, saved: Path) -> None:
+    run("apply", saved)
+    assert "It cannot be applied: this plan was applied already" in run("plan", "show", saved).out
+
+
+def test_show_works_without_a_runtime(reconcile: Reconcile, saved: Path, tmp_path: Path) -> None:
+    ran = reconcile("--state", tmp_path / "nowhere", "plan", "show", "--format", "json", saved)
+    assert ran.code == 1
+    assert "Whether it can be applied is not known" in ran.err
+    assert json.loads(ran.out)["partial"] == {"only": ["ImapSettings/*"], "exclude": []}
+
+
+def test_an_edited_plan_is_refused(run: Reconcile, saved: Path) -> None:
+    text = saved.read_text(encoding="utf-8")
+    saved.write_text(
+        text.replace('"maxConnectionsPerUser":32', '"maxConnectionsPerUser":99'), encoding="utf-8"
+    )
+    ran = run("apply", saved)
+    assert ran.code == 1
+    assert "this plan is not as it was made" in ran.err
+
+
+def test_a_plan_for_another_runtime_is_refused(
+    reconcile: Reconcile, saved: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = start_runtime(tmp_path_factory.mktemp("other"))
+    try:
+        ran = reconcile("--state", other.state, "apply", saved)
+    finally:
+        other.reconcile("runtime", "stop", expect=None)
+    assert ran.code == 1
+    assert "this plan was made for the runtime " in ran.err
+
+
+def test_a_saved_plan_is_not_narrowed(run: Reconcile, saved: Path) -> None:
+    ran = run("apply", saved, "--only", "Mailbox/*")
+    assert ran.code == 1
+    assert "a saved plan is carried out as it is" in ran.err
+
+
+def test_a_file_is_as_its_schema_says(saved: Path) -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    errors = Draft202012Validator(schema).iter_errors(json.loads(saved.read_bytes()))
+    assert [error.message for error in errors] == []
+
+
+def test_the_json_of_a_plan_is_as_its_schema_says(run: Reconcile, applied: Runtime) -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    document = json.loads(run("plan", "--format", "json", applied.directory).out)
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(document)] == []
+
+
+def test_a_plan_from_one_checkout_is_applied_from_another(
+    run: Reconcile, applied: Runtime, tmp_path: Path
+) -> None:
+    write_estate(applied.directory, applied.ports)
+    (applied.directory / "secrets" / "bob").write_text("another-battery-staple\n", encoding="utf-8")
+    file = tmp_path / "change.plan"
+    assert run("plan", applied.directory, "--out", file).code == 2
+    elsewhere = tmp_path / "checkout"
+    write_estate(elsewhere, applied.ports)
+    assert "is not the one that was planned" in run("apply", file, "--estate", elsewhere).err
+    (elsewhere / "secrets" / "bob").write_text("another-battery-staple\n", encoding="utf-8")
+    assert run("apply", file, "--estate", elsewhere).code == 0
+    assert run("plan", applied.directory).code == 0
+
+
+def test_the_configuration_digest_is_the_same_in_every_checkout(
+    run: Reconcile, applied: Runtime, tmp_path: Path
+) -> None:
+    write_estate(tmp_path / "checkout", applied.ports)
+    digests = {
+        json.loads(run("plan", "--format", "json", directory).out)["configurationDigest"]
+        for directory in (applied.directory, tmp_path / "checkout")
+    }
+    assert len(digests) == 1
+
+
+# What a plan is for, and what it may delete
+
+
+def test_a_plan_for_a_part_is_marked(run: Reconcile, applied: Runtime) -> None:
+    write_estate(applied.directory, applied.ports, max_connections_per_user=32)
+    ran = run("plan", applied.directory, "--exclude", "PopSettings")
+    assert "PARTIAL: without PopSettings. Nothing else was looked at." in ran.out
+    assert "pop3" not in ran.out
+
+
+def test_a_selection_of_nothing_is_an_error(run: Reconcile, applied: Runtime) -> None:
+    ran = run("plan", applied.directory, "--only", "ImapSetings/*")
+    assert ran.code == 1
+    assert "did you mean ImapSettings/*?" in ran.err
+
+
+def test_apply_takes_a_selection(run: Reconcile, applied: Runtime) -> None:
+    write_estate(applied.directory, applied.ports, max_connections_per_user=32)
+    assert run("apply", "--yes", "--only", "PopSettings", applied.directory).code == 0
+    document = json.loads(run("plan", "--format", "json", applied.directory).out)
+    assert [change["kind"] for change in document["changes"]] == ["ImapSettings"]
+
+
+@pytest.fixture
+def without_bob(run: Reconcile, applied: Runtime) -> Reconcile:
+    """The estate with bob and the accepted domain no longer declared."""
+    file = applied.directory / "estate.yaml"
+    documents = file.read_text(encoding="utf-8").split("---\n")
+    kept = [text for text in documents if "{name: bob}" not in text and "kind: AcceptedDomain" not in text]
+    file.write_text("---\n".join(kept), encoding="utf-8")
+    return run
+
+
+def test_what_is_undeclared_is_listed_and_stays(without_bob: Reconcile, applied: Runtime) -> None:
+    ran = without_bob("plan", applied.directory)
+    assert ran.code == 0
+    assert "Live but not declared, left alone\n  AcceptedDomain/contoso\n  Mailbox/bob" in ran.out
+
+
+def test_prune_deletes_all_but_the_mailbox(without_bob: Reconcile, applied: Runtime) -> None:
+    ran = without_bob("plan", "--prune", applied.directory)
+    assert ran.code == 2
+    assert "- AcceptedDomain/contoso" in ran.out
+    assert "Mailbox/bob: a Mailbox is deleted only by name: --delete Mailbox/bob" in ran.out
+
+
+def test_a_named_mailbox_is_deleted(without_bob: Reconcile, applied: Runtime) -> None:
+    ran = without_bob("apply", "--yes", "--prune", "--delete", "Mailbox/bob", applied.directory)
+    assert ran.code == 0
+    live = json.loads(without_bob("live", "get", "--format", "json").out)
+    assert "bob" not in json.dumps(live)
+
+
+# Lifecycle, which the next tests leave behind: they come last
+
+
+def _replace(applied: Runtime, old: str, new: str) -> None:
+    file = applied.directory / "estate.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_protected_mailbox_outlives_its_declaration(run: Reconcile, applied: Runtime) -> None:
+    _replace(applied, "metadata: {name: bob}", "metadata: {name: bob}\nlifecycle: {protect: true}")
+    assert "lifecycle.protect  false -> true" in run("plan", applied.directory).out
+    assert run("apply", "--yes", applied.directory).code == 0
+    assert run("plan", applied.directory).code == 0
+    file = applied.directory / "estate.yaml"
+    documents = file.read_text(encoding="utf-8").split("---\n")
+    file.write_text("---\n".join(text for text in documents if "{name: bob}" not in text), encoding="utf-8")
+    ran = run("plan", "--delete", "Mailbox/bob", applied.directory)
+    assert "Mailbox/bob: it is protected" in ran.out
+
+
+def test_a_rename_is_planned_and_applied(run: Reconcile, applied: Runtime) -> None:
+    _replace(applied, "metadata: {name: bob}", "metadata: {name: robert}\nlifecycle: {renamedFrom: bob}")
+    assert "~ Mailbox/robert, renamed from bob" in run("plan", applied.directory).out
+    assert run("apply", "--yes", applied.directory).code == 0
+    assert run("plan", applied.directory).code == 0

@@ -1,0 +1,123 @@
+"""/metrics, /healthz and /readyz over HTTP, fed with notices."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.daemon import notices
+from reconciler.daemon.endpoint import Endpoint, parse_address
+from reconciler.daemon.metrics import Metrics
+from reconciler.model import Action, Change, Diagnostic, Key, Plan, Severity
+
+IMAP = Key("ImapSettings", "ex01")
+
+
+class Watched:
+    """Metrics behind an endpoint, with a clock of the test's own."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.metrics = Metrics(longest_silence=60, clock=lambda: self.now)
+        self.endpoint = Endpoint("127.0.0.1", 0, self.metrics)
+
+    def get(self, path: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.endpoint.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def end_round(self, *, is_success: bool = True, plan: Plan | None = None) -> None:
+        drifted = frozenset(change.key for change in plan.changes) if plan else frozenset()
+        self.metrics.take(notices.RoundEnded(0.1, is_success, plan, drifted, declared=3))
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    found = Watched()
+    yield found
+    found.endpoint.close()
+
+
+def test_it_is_not_ready_before_the_first_round(watched: Watched) -> None:
+    watched.metrics.take(notices.Leading(1))
+    assert watched.get("/readyz")[0] == 503
+    watched.end_round()
+    assert watched.get("/readyz") == (200, '{"ok": true, "reasons": []}\n')
+
+
+def test_a_standby_is_healthy_and_not_ready(watched: Watched) -> None:
+    watched.metrics.take(notices.Standby("process 1"))
+    assert watched.get("/healthz")[0] == 200
+    assert watched.get("/readyz")[0] == 503
+
+
+def test_broken_files_are_unhealthy_until_a_good_round(watched: Watched) -> None:
+    problem = Diagnostic("unknown-key", Severity.ERROR, "unknown key max")
+    watched.metrics.take(notices.Broken((problem,), {}))
+    watched.end_round(is_success=False)
+    status, text = watched.get("/healthz")
+    assert status == 503
+    assert json.loads(text)["reasons"] == ["the files are broken: unknown key max"]
+    watched.end_round()
+    assert watched.get("/healthz")[0] == 200
+
+
+def test_a_runtime_that_does_not_answer_is_unhealthy(watched: Watched) -> None:
+    watched.metrics.take(notices.Failed("no runtime runs", 2.0))
+    assert "no runtime runs" in watched.get("/healthz")[1]
+
+
+def test_silence_is_unhealthy(watched: Watched) -> None:
+    watched.end_round()
+    watched.now += 61
+    assert watched.get("/healthz")[0] == 503
+
+
+def test_metrics_count_drift_by_kind(watched: Watched) -> None:
+    change = Change(IMAP, Action.UPDATE, (), 1, None)
+    watched.end_round(plan=Plan("d" * 64, (change,), (), {}))
+    text = watched.get("/metrics")[1]
+    assert 'reconciler_drifted_resources{kind="ImapSettings"} 1.0' in text
+    assert "reconciler_declared_resources 3.0" in text
+    assert 'reconciler_rounds_total{outcome="good"} 1.0' in text
+    watched.end_round(plan=Plan("d" * 64, (), (), {}))
+    assert 'kind="ImapSettings"' not in watched.get("/metrics")[1]
+
+
+def test_another_path_is_not_found(watched: Watched) -> None:
+    assert watched.get("/v1/resources")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:80", ("::1", 80)), ("80", ("127.0.0.1", 80))],
+)
+def test_addresses(text: str, expected: tuple[str, int]) -> None:
+    assert parse_address(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "localhost", "127.0.0.1:http", "127.0.0.1:99999"])
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(ValueError, match="no address"):
+        parse_address(text)
+
+
+def test_ipv6_loopback_is_served() -> None:
+    try:
+        endpoint = Endpoint("::1", 0, Metrics())
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    endpoint.close()
+
+
+def test_every_notice_can_be_taken(watched: Watched, tmp_path: Path) -> None:
+    for notice in (notices.Stopping(), notices.Revision("origin/main", "a" * 40), notices.Unchanged()):
+        watched.metrics.take(notice)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.model import Action, Change, Desired, Key, Lifecycle, LiveState, Plan, Resource
+from reconciler.planning import make_plan
+from reconciler.planning.rename import renamable_kinds, rename_problems
+from tests.planning.builders import AUTOMATIC, desired, live, resource, running, server
+
+ALICE = {"database": "db01", "primarySmtpAddress": "alice@contoso.example"}
+
+
+def mailbox(name: str, **fields: object) -> Resource:
+    return resource("Mailbox", name, {**ALICE, **fields})
+
+
+def was(item: Resource, name: str) -> Resource:
+    return replace(item, lifecycle=Lifecycle(renamed_from=name))
+
+
+def plan(declared: Desired, state: LiveState) -> Plan:
+    return make_plan(declared, state, digests={})
+
+
+def only(found: Plan) -> Change:
+    (change,) = found.changes
+    return change
+
+
+def test_a_rename_is_one_update() -> None:
+    found = plan(desired(was(mailbox("ally"), "alice")), live(mailbox("alice")))
+    change = only(found)
+    assert (change.key, change.action, change.renamed_from) == (
+        Key("Mailbox", "ally"),
+        Action.UPDATE,
+        "alice",
+    )
+    assert found.undeclared == ()
+
+
+def test_a_rename_is_bound_to_both_names() -> None:
+    found = plan(desired(was(mailbox("ally"), "alice")), live(mailbox("alice")))
+    assert found.fingerprint == {Key("Mailbox", "alice"): 7, Key("Mailbox", "ally"): None}
+
+
+def test_fields_that_change_along_are_shown() -> None:
+    declared = was(mailbox("ally", imapEnabled=False), "alice")
+    (field,) = (
+        f for f in only(plan(desired(declared), live(mailbox("alice")))).fields if f.path == "imapEnabled"
+    )
+    assert (field.old, field.new) == (True, False)
+
+
+def test_after_the_rename_nothing_is_left_to_do() -> None:
+    assert plan(desired(was(mailbox("ally"), "alice")), live(mailbox("ally"))).is_empty
+
+
+def test_without_the_old_one_it_is_made_anew() -> None:
+    assert only(plan(desired(was(mailbox("ally"), "alice")), live())).action is Action.CREATE
+
+
+def test_a_connector_keeps_its_server() -> None:
+    fields = {"bindings": ["127.0.0.1:10587"], "transportRole": "FrontendTransport"}
+    node = server(services={"frontend-transport": AUTOMATIC})
+    declared = desired(node, was(resource("ReceiveConnector", "ex01/inbound", fields), "client"))
+    state = live(
+        node,
+        resource("ReceiveConnector", "ex01/client", fields),
+        services=[running("ex01/frontend-transport", 3)],
+    )
+    found = plan(declared, state)
+    assert only(found).renamed_from == "ex01/client"
+    assert [(i.service, i.action.value) for i in found.impacts] == [("ex01/frontend-transport", "reload")]
+
+
+def test_what_others_name_cannot_be_renamed() -> None:
+    declared = was(resource("MailboxDatabase", "db02", {"server": "ex01"}), "db01")
+    (problem,) = rename_problems(desired(declared))
+    assert "a MailboxDatabase cannot be renamed" in problem.message
+    assert "Server" not in renamable_kinds()
+
+
+def test_the_old_name_must_not_be_declared_still() -> None:
+    (problem,) = rename_problems(desired(mailbox("alice"), was(mailbox("ally"), "alice")))
+    assert "which is declared at estate.yaml:1:3" in problem.message
+
+
+def test_protection_is_a_change_of_its_own() -> None:
+    declared = replace(mailbox("alice"), lifecycle=Lifecycle(protect=True))
+    (field,) = only(plan(desired(declared), live(mailbox("alice")))).fields
+    assert (field.path, field.old, field.new) == ("lifecycle.protect", False, True)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler.model import Key, Plan
+from reconciler.rendering.plan_json import plan_json
+from reconciler.saved import document
+from reconciler.saved.document import Origin, SavedPlan, SavedPlanError, Write
+from reconciler.saved.read import plan_of
+from schemas.v1.codec import parse_spec
+from tests.applying.builders import IMAP, estate
+from tests.rendering.values import empty_plan, every_plan, first_plan, plan
+from tests.saved.builders import Desk
+
+
+@pytest.mark.parametrize("value", [plan(), empty_plan(), first_plan(), every_plan()])
+def test_a_plan_reads_back_as_it_was(value: Plan) -> None:
+    assert plan_of(json.loads(json.dumps(plan_json(value)))) == value
+
+
+def test_a_file_reads_back_with_what_is_to_be_written(tmp_path: Path) -> None:
+    saved = Desk(tmp_path).save(estate(imap=32))
+    assert saved.writes[IMAP].spec == parse_spec("ImapSettings", {"maxConnectionsPerUser": 32})
+
+
+def test_the_file_is_canonical(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.save(estate())
+    content = desk.file.read_bytes()
+    assert content == document.canonical(json.loads(content)) + b"\n"
+
+
+def test_two_plans_of_the_same_are_two(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    assert desk.save(estate()).digest != desk.save(estate()).digest
+
+
+def test_secrets_are_references_and_digests(tmp_path: Path) -> None:
+    password = tmp_path / "estate" / "secrets" / "alice"
+    password.parent.mkdir(parents=True)
+    password.write_text("correct-horse\n", encoding="utf-8")
+    desk = Desk(tmp_path)
+    desk.save(estate(password=password))
+    text = desk.file.read_text(encoding="utf-8")
+    assert "correct-horse" not in text
+    assert '"location":"secrets/alice","relative":true' in text
+
+
+def _certificate(tmp_path: Path) -> SavedPlan:
+    files = {
+        name: str(tmp_path / "a" / f"mail{end}")
+        for name, end in (("certificateFile", ".crt"), ("privateKeyFile", ".key"))
+    }
+    write = Write(
+        Key("Certificate", "ex01/mail"), parse_spec("Certificate", {**files, "services": ["IMAP"]}), {}
+    )
+    origin = Origin("memory", tmp_path / "a", "2026-01-01T00:00:00+00:00", "alice", "1")
+    return SavedPlan(empty_plan(), {write.key: write}, origin)
+
+
+def test_files_of_the_estate_move_with_it(tmp_path: Path) -> None:
+    content = document.written(_certificate(tmp_path), b"key")
+    assert str(tmp_path / "a" / "mail").encode() not in content
+    moved = document.parse(content, "change.plan", estate=tmp_path / "b")
+    (write,) = moved.writes.values()
+    assert getattr(write.spec, "certificate_file") == str(tmp_path / "b" / "mail.crt")  # noqa: B009
+    assert document.is_signed(moved, b"key")
+
+
+def test_a_number_that_is_not_whole_is_not_written(tmp_path: Path) -> None:
+    saved = _certificate(tmp_path)
+    with pytest.raises(TypeError, match="not a whole number"):
+        document.canonical({"number": 0.5})
+    assert document.written(saved, b"key")
+
+
+def test_the_signature_depends_on_the_key(tmp_path: Path) -> None:
+    saved = document.parse(document.written(_certificate(tmp_path), b"key"), "change.plan")
+    assert document.is_signed(saved, b"key")
+    assert not document.is_signed(saved, b"another key")
+    assert not document.is_signed(replace(saved, digest="0" * 64), b"key")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is not a saved plan"),
+        (b"[]", "holds no JSON object"),
+        (b'{"format": "reconciler/plan/v1"}', "is not a saved plan of this version"),
+        (b'{"format": "reconciler/plan/v9", "saved": {}}', "is not a saved plan of this version"),
+        (b'{"format": "reconciler/plan/v1", "saved": {}}', "is damaged"),
+        (b'{"format": 1, "format": 2}', "stands there twice"),
+        (b'{"format": 1.5}', "not a whole number"),
+        (b'{"format": NaN}', "not a whole number"),
+        (b"[" * 100_000, "is not a saved plan"),
+        (b"\xff\xfe", "is not a saved plan"),
+    ],
+)
+def test_what_is_no_plan_is_told(content: bytes, said: str) -> None:
+    with pytest.raises(SavedPlanError, match=said):
+        document.parse(content, "change.plan")
