@@ -255,19 +255,18 @@ def test_smtp_commands_wait_for_the_reader(tmp_path: Path, loop: str) -> None:
 
     async def story() -> None:
         async with smtp_estate(tmp_path, {"anonymous": ANONYMOUS}) as running:
-            client = await using(running.raw)
-            await using(client.hello)
-            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
-            assert isinstance(running.frontend, FrontEndTransport)
-            (session,) = running.frontend._service.sessions
-            assert isinstance(session, SmtpSession)
-            own = session._connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)
-            session.on_data(b"RSET\r\n" * count + b"QUIT\r\n")
-            assert waiting(session._connection) <= HIGH_WATER + fetch.PIECE
-            *resets, goodbye = await using(lambda: [client.reply() for _ in range(count + 1)])
-            assert set(resets) == {b"250 2.0.0 Resetting\r\n"}
-            assert goodbye.startswith(b"221 ")
-            client.close()
+            with await using(running.raw) as client:
+                await using(client.hello)
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+                assert isinstance(running.frontend, FrontEndTransport)
+                (session,) = running.frontend._service.sessions
+                assert isinstance(session, SmtpSession)
+                own = session._connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)
+                session.on_data(b"RSET\r\n" * count + b"QUIT\r\n")
+                assert waiting(session._connection) <= HIGH_WATER + fetch.PIECE
+                *resets, goodbye = await using(lambda: [client.reply() for _ in range(count + 1)])
+                assert set(resets) == {b"250 2.0.0 Resetting\r\n"}
+                assert goodbye.startswith(b"221 ")
 
     run(story(), loop)
