@@ -36,6 +36,18 @@ class Generation:
     servers: list[asyncio.Server] = field(default_factory=list)
     ending: asyncio.Task[None] | None = None
 
+    async def stop_accepting(self) -> None:
+        """Take no more connections, and keep those that were taken. asyncio's own loop makes the transport of an
+        accepted connection a turn later and drops it when its server was closed in between, so it stops watching first
+        and closes after that turn; uvloop accepts and makes the transport at once."""
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, asyncio.SelectorEventLoop):
+            for sock in [sock for server in self.servers for sock in server.sockets]:
+                loop.remove_reader(sock.fileno())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        self.stop_listening()
+
     def stop_listening(self) -> None:
         """Close this process's copies of the listening sockets; the supervisor's stay open."""
         for server in self.servers:
@@ -73,7 +85,7 @@ class Carrier:
         old = self._current.get(service)
         self._current[service] = new
         if old is not None:
-            old.stop_listening()
+            await old.stop_accepting()
         return old
 
     def take_away(self, service: str) -> Generation | None:
