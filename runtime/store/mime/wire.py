@@ -9,15 +9,16 @@ from runtime.store.mime.part import Parameters
 
 #: What a quoted string may hold as it is.
 _PLAIN = bytes(octet for octet in range(0x20, 0x7F) if octet not in b'"\\') + b"\t"
+_QUOTABLE = _PLAIN + b'"\\'
 _TO_SPACE = bytes.maketrans(b"\r\n\0", b"   ")
 
 
 def string(value: bytes) -> bytes:
-    """Quoted where every octet is 7-bit, else a literal. CR, LF and NUL become spaces."""
+    """Quoted where every octet is 7-bit and no control character, else a literal. CR, LF and NUL become spaces."""
     if not value.translate(None, _PLAIN):
         return b'"%b"' % value
     value = value.translate(_TO_SPACE)
-    if value.isascii():
+    if not value.translate(None, _QUOTABLE):
         return b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return b"{%d}\r\n%b" % (len(value), value)
 
