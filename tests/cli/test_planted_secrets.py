@@ -112,15 +112,21 @@ def files_below(directory: Path) -> Iterator[Path]:
     return (path for path in directory.rglob("*") if path.is_file())
 
 
-def test_a_planted_secret_shows_up_nowhere(applied: Runtime, key: KeyPair) -> None:
+@pytest.fixture(scope="module")
+def said(applied: Runtime, key: KeyPair) -> bytes:
+    """Everything that every command said while the planted secrets were applied, and then changed."""
     with (applied.directory / "estate.yaml").open("a", encoding="utf-8") as estate:
         for name, reference in _REFERENCES.items():
             estate.write(_MAILBOX.format(name=name, reference=reference))
-    said = b""
+    output = b""
     for passwords in (PLANTED, CHANGED):
         plant(applied, key, passwords)
         for command in COMMANDS:
-            said += reconcile(applied, key, passwords, *command)
+            output += reconcile(applied, key, passwords, *command)
+    return output
+
+
+def test_a_planted_secret_shows_up_nowhere(applied: Runtime, key: KeyPair, said: bytes) -> None:
     out = applied.directory.parent / "imported"
     said += reconcile(applied, key, CHANGED, "import", "--out", str(out))
     assert b"p-encrypted" in said
@@ -133,8 +139,8 @@ def test_a_planted_secret_shows_up_nowhere(applied: Runtime, key: KeyPair) -> No
     assert [path for path in searched if leaks(path.read_bytes())] == []
 
 
-def test_without_an_identity_the_plan_works_and_leaves_the_secret(applied: Runtime, key: KeyPair) -> None:
-    """Runs after the other one, on the estate that it applied."""
+@pytest.mark.usefixtures("said")
+def test_without_an_identity_the_plan_works_and_leaves_the_secret(applied: Runtime) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "reconciler.cli.main", "plan", str(applied.directory)],
         capture_output=True,
