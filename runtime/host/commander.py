@@ -124,7 +124,7 @@ class Commander:
         self._refresher.ask()
 
     async def _report(self, _: Message, __: list[socket.socket]) -> Message:
-        return self._carrier.report()
+        return {**self._carrier.report(), "refused": self._host.counters.refused}
 
     async def _shutdown(self, _: Message, __: list[socket.socket]) -> None:
         await self._close()

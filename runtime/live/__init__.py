@@ -3,6 +3,7 @@
 `LiveStore` writes it and belongs to the supervisor alone; `LiveReader` is what the hosts open, read-only.
 """
 
+from runtime.live.forget import ForgottenError
 from runtime.live.reader import LiveReader
 from runtime.live.resource import Changes, LiveConfigurationError, LiveResource, MailboxRename
 from runtime.live.store import (
@@ -19,6 +20,7 @@ __all__ = [
     "Changes",
     "ConflictError",
     "Draft",
+    "ForgottenError",
     "LiveConfigurationError",
     "LiveReader",
     "LiveResource",

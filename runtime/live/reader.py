@@ -28,7 +28,7 @@ from runtime.live.tables import open_for_reading
 logger = logging.getLogger("runtime.live")
 
 # S608: the text is made of column names of this program, never of data.
-_PRESENT = f"SELECT {COLUMNS} FROM resources WHERE revision > ? ORDER BY revision"  # noqa: S608
+_PRESENT = f"SELECT {COLUMNS} FROM resources WHERE revision > ? ORDER BY revision"
 _DELETED = """
 SELECT DISTINCT kind, name FROM versions v WHERE deleted AND revision > ?
 AND NOT EXISTS (SELECT 1 FROM resources r WHERE r.kind = v.kind AND r.name = v.name)

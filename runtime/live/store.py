@@ -1,9 +1,9 @@
 """The writer of the live configuration.
 
 Every write is a compare-and-swap on the resource's revision, takes the next revision of the whole estate, and
-keeps the version before it, credentials included, so that it can be brought back. A write is on disk when the
-call returns. It refuses to hold a secret: callers hand in digests and hashes. Only the supervisor makes one;
-one thread uses it.
+keeps the version before it, credentials included, so that it can be brought back (`forget` says for how long). A
+write is on disk when the call returns. It refuses to hold a secret: callers hand in digests and hashes. Only the
+supervisor makes one; one thread uses it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from runtime.live.forget import ForgottenError, forget, known_from, timestamp
 from runtime.live.reader import current_epoch
 from runtime.live.resource import COLUMNS, LiveResource, Row, canonical, canonical_spec, resource_of
 from runtime.live.tables import open_for_writing
@@ -24,17 +25,17 @@ from schemas.v1.base import Spec
 
 # S608: the text is made of column names of this program, never of data.
 _MARKS = ", ".join("?" for _ in Row._fields)
-_SELECT = f"SELECT {COLUMNS} FROM resources"  # noqa: S608
-_REPLACE = f"INSERT OR REPLACE INTO resources ({COLUMNS}) VALUES ({_MARKS})"  # noqa: S608
-_KEEP = f"INSERT INTO versions ({COLUMNS}, deleted) VALUES ({_MARKS}, ?)"  # noqa: S608
-_VERSION = f"SELECT deleted, {COLUMNS} FROM versions WHERE kind=? AND name=? AND revision=?"  # noqa: S608
+_SELECT = f"SELECT {COLUMNS} FROM resources"
+_REPLACE = f"INSERT OR REPLACE INTO resources ({COLUMNS}) VALUES ({_MARKS})"
+_KEEP = f"INSERT INTO versions ({COLUMNS}, deleted) VALUES ({_MARKS}, ?)"
+_VERSION = f"SELECT deleted, {COLUMNS} FROM versions WHERE kind=? AND name=? AND revision=?"
 _NOT_SPEC = tuple(name for name in Row._fields if name not in ("spec", "credentials"))
-_SELECT_SUMMARIES = f"SELECT {', '.join(_NOT_SPEC)} FROM resources ORDER BY kind, name"  # noqa: S608
+_SELECT_SUMMARIES = f"SELECT {', '.join(_NOT_SPEC)} FROM resources ORDER BY kind, name"
 _AT_EPOCH = f"""
 SELECT {COLUMNS} FROM versions v WHERE NOT deleted AND revision = (
     SELECT max(revision) FROM versions w WHERE w.kind = v.kind AND w.name = v.name AND w.revision <= ?
 ) ORDER BY kind, name
-"""  # noqa: S608
+"""
 
 #: Up to so many versions are asked for by number.
 _FEW = 500
@@ -57,12 +58,12 @@ class ConflictError(Exception):
 
 
 class NoSuchVersionError(Exception):
-    """A revision to restore was never a version of that resource."""
+    """A revision to restore is no version of that resource, or not any more."""
 
-    def __init__(self, key: tuple[str, str], revision: int) -> None:
-        super().__init__(
-            f"{key[0]}/{key[1]} never had revision {revision}; GET it to see its present revision"
-        )
+    def __init__(self, key: tuple[str, str], revision: int, *, known: int = 0) -> None:
+        never = f"{key[0]}/{key[1]} never had revision {revision}; GET it to see its present revision"
+        gone = f"{key[0]}/{key[1]} has no revision {revision} any more: {ForgottenError(revision, known)}"
+        super().__init__(gone if revision < known else never)
 
 
 class ProtectedError(Exception):
@@ -152,8 +153,15 @@ class LiveStore:
         return [Summary._make((*row[:3], self._digests[row[2]], *row[3:])) for row in found]
 
     def rows_at(self, epoch: int) -> list[Row]:
-        """What was live when `epoch` was the latest revision, by kind and name."""
+        """What was live when `epoch` was the latest revision, by kind and name. Raises ForgottenError."""
+        if epoch < (known := known_from(self._database)):
+            raise ForgottenError(epoch, known)
         return [Row(*row) for row in self._database.execute(_AT_EPOCH, (epoch,))]
+
+    def forget(self, now: datetime) -> int:
+        """Let go of versions that nobody can go back to any more; returns how many."""
+        with self.transaction():
+            return forget(self._database, now=now)
 
     def changed(self, since: int, *, limit: int) -> tuple[list[Row], list[tuple[str, str]], int]:
         """What has been written after revision `since`, oldest first, at most `limit` resources; the keys that were
@@ -253,7 +261,7 @@ class LiveStore:
     def _version(self, key: tuple[str, str], revision: int) -> Row | None:
         found = self._database.execute(_VERSION, (*key, revision)).fetchone()
         if found is None:
-            raise NoSuchVersionError(key, revision)
+            raise NoSuchVersionError(key, revision, known=known_from(self._database))
         deleted, *columns = found
         return None if deleted else Row(*columns)
 
@@ -296,7 +304,7 @@ class LiveStore:
     def _next_row(self, key: tuple[str, str], content: _Content, author: Author) -> Row:
         revision = self.epoch + 1
         self._database.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (str(revision),))
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = timestamp(datetime.now(UTC))
         return Row(
             *key,
             revision,

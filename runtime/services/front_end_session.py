@@ -331,7 +331,7 @@ class FrontEndSession(ABC):
             message=f"User: {entry.name};Proxy:{host}:{port}",
         )
         self.connection.write(rest)
-        join(self.connection, back_end, lambda error: self.front.remove_joined(joined))  # noqa: ARG005
+        join(self.connection, back_end, lambda _: self.front.remove_joined(joined))
         back_end.write(self.take_pending())
         if self._has_ended_input:
             back_end.write_eof()

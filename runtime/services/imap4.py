@@ -238,12 +238,12 @@ class ImapFrontEndSession(FrontEndSession):
 
 
 _HANDLERS: Mapping[type, Callable[[ImapFrontEndSession, Any], None]] = {
-    events.Bad: ImapFrontEndSession._on_bad,  # noqa: SLF001 - the class's own table
-    events.WrongState: ImapFrontEndSession._on_wrong_state,  # noqa: SLF001
-    events.TooBig: ImapFrontEndSession._on_too_big,  # noqa: SLF001
-    events.Identify: ImapFrontEndSession._on_id,  # noqa: SLF001
-    events.Simple: ImapFrontEndSession._on_simple,  # noqa: SLF001
-    events.Login: ImapFrontEndSession._on_login,  # noqa: SLF001
-    events.Authenticate: ImapFrontEndSession._on_authenticate,  # noqa: SLF001
-    events.Line: ImapFrontEndSession._on_line,  # noqa: SLF001
+    events.Bad: ImapFrontEndSession._on_bad,
+    events.WrongState: ImapFrontEndSession._on_wrong_state,
+    events.TooBig: ImapFrontEndSession._on_too_big,
+    events.Identify: ImapFrontEndSession._on_id,
+    events.Simple: ImapFrontEndSession._on_simple,
+    events.Login: ImapFrontEndSession._on_login,
+    events.Authenticate: ImapFrontEndSession._on_authenticate,
+    events.Line: ImapFrontEndSession._on_line,
 }

@@ -141,7 +141,7 @@ class Reader:
                 _SUMMARY + "m.uid BETWEEN ? AND ? ORDER BY m.uid", (folder_id, first, last)
             )
         return self._connection.execute(
-            _SUMMARY + "m.uid IN (SELECT value FROM json_each(?)) ORDER BY m.uid",  # noqa: S608
+            _SUMMARY + "m.uid IN (SELECT value FROM json_each(?)) ORDER BY m.uid",
             (folder_id, json.dumps(sorted(wanted))),
         )
 
@@ -183,7 +183,7 @@ def _zone(minutes: int) -> timezone:
     return timezone(timedelta(minutes=minutes))
 
 
-def _summary(  # noqa: PLR0913, PLR0917 - a row
+def _summary(  # noqa: PLR0917 - a row
     uid: int,
     size: int,
     date: int,

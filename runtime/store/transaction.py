@@ -91,7 +91,7 @@ class Transaction:
         """The counters of a folder. Raises NoSuchFolderError."""
         known = self._folders.get(folder_id)
         if known is None:
-            row = self.execute(f"SELECT {_FOLDER_COLUMNS} FROM folders WHERE id = ?", (folder_id,)).fetchone()  # noqa: S608
+            row = self.execute(f"SELECT {_FOLDER_COLUMNS} FROM folders WHERE id = ?", (folder_id,)).fetchone()
             if row is None:
                 raise NoSuchFolderError("The folder does not exist any more.")
             known = self._folders[folder_id] = FolderCounters(*row)
@@ -135,19 +135,19 @@ class Transaction:
         """(uid, body, flags, date, zone) of these messages, by UID; those that are gone are left out."""
         where, parameters = _selecting(folder_id, uids)
         return self.execute(
-            f"SELECT uid, body_id, flags, date, zone FROM messages WHERE {where} ORDER BY uid",  # noqa: S608
+            f"SELECT uid, body_id, flags, date, zone FROM messages WHERE {where} ORDER BY uid",
             parameters,
         ).fetchall()
 
     def delete_messages(self, folder_id: int, uids: Collection[int]) -> None:
         """Delete the rows of these messages; the caller counts bodies and messages."""
         where, parameters = _selecting(folder_id, uids)
-        self.execute(f"DELETE FROM messages WHERE {where}", parameters)  # noqa: S608
+        self.execute(f"DELETE FROM messages WHERE {where}", parameters)
 
     def set_flags(self, folder_id: int, uids: Collection[int], flags: str, modseq: int) -> None:
         where, parameters = _selecting(folder_id, uids)
         self.execute(
-            f"UPDATE messages SET flags = ?, modseq = ? WHERE {where}",  # noqa: S608
+            f"UPDATE messages SET flags = ?, modseq = ? WHERE {where}",
             (flags, modseq, *parameters),
         )
 
@@ -164,9 +164,9 @@ class Transaction:
     def _delete_unused(self, bodies: Iterable[int]) -> None:
         unused = "copies <= 0 AND id IN (SELECT value FROM json_each(?))"
         chosen = (json.dumps(list(bodies)),)
-        blobs = self.execute(f"SELECT blob FROM bodies WHERE {unused} AND blob IS NOT NULL", chosen)  # noqa: S608
+        blobs = self.execute(f"SELECT blob FROM bodies WHERE {unused} AND blob IS NOT NULL", chosen)
         self.dropped_blobs.extend(blob for (blob,) in blobs.fetchall())
-        self.execute(f"DELETE FROM bodies WHERE {unused}", chosen)  # noqa: S608
+        self.execute(f"DELETE FROM bodies WHERE {unused}", chosen)
 
     def tell_messages(
         self,
@@ -196,7 +196,7 @@ class Transaction:
         """Record the folders and subscriptions that the mailbox has now."""
         self.flush()
         rows = self.execute(
-            f"SELECT {_FOLDER_COLUMNS}, (SELECT count(*) FROM messages m WHERE m.folder_id = folders.id "  # noqa: S608
+            f"SELECT {_FOLDER_COLUMNS}, (SELECT count(*) FROM messages m WHERE m.folder_id = folders.id "
             "AND m.uid >= folders.recent_from) FROM folders WHERE mailbox_id = ?",
             (mailbox_id,),
         ).fetchall()
@@ -245,7 +245,7 @@ class Transaction:
 @cache
 def _insertion(table: str, *, columns: int, rows: int) -> str:
     values = f"({', '.join('?' * columns)})"
-    return f"INSERT INTO {table} VALUES {', '.join([values] * rows)}"  # noqa: S608
+    return f"INSERT INTO {table} VALUES {', '.join([values] * rows)}"
 
 
 def _selecting(folder_id: int, uids: Collection[int]) -> tuple[str, tuple[Any, ...]]:

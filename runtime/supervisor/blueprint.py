@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from runtime.live import LiveConfigurationError, LiveStore
@@ -114,10 +115,17 @@ def server_resources(store: LiveStore, server: str) -> ServerResources:
     refused: dict[Key, Unreadable] = {}
     for row in _rows(store, server):
         try:
-            specs[row.kind, row.name] = resource_of(row).spec
+            specs[row.kind, row.name] = _spec(row)
         except LiveConfigurationError as error:
             refused[row.kind, row.name] = unreadable(row, str(error))
     return ServerResources(store.epoch, server, specs, refused)
+
+
+@lru_cache(maxsize=8192)
+def _spec(row: Row) -> Spec:
+    """Remembered by all that is stored: every status looks at every server, and checking a spec is nearly all of what
+    that costs."""
+    return resource_of(row).spec
 
 
 def _rows(store: LiveStore, server: str) -> Iterator[Row]:

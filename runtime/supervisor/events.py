@@ -16,6 +16,8 @@ from typing import Any
 
 logger = logging.getLogger("runtime.supervisor")
 
+#: How the log marks what should not happen, by the last word of its event; anything else is as it should be.
+_LEVELS = {"failed": logging.ERROR, "crashed": logging.ERROR, "overdue": logging.WARNING}
 #: Events that may wait for one listener.
 BACKLOG = 1000
 
@@ -30,7 +32,7 @@ class EventBus:
     def emit(self, event: str, **facts: Any) -> None:
         """Tell all listeners, and the log. Facts are JSON values and never secrets."""
         # As JSON: what somebody named or gave as a reason cannot break a line of the log.
-        logger.info("%s %s", event, json.dumps(facts))
+        logger.log(_level(event), "%s %s", event, json.dumps(facts))
         message = {"time": utc_now(), "event": event, **facts}
         for queue in list(self._listeners):
             if queue.full():
@@ -67,6 +69,10 @@ class EventBus:
         while not queue.empty():
             queue.get_nowait()
         queue.put_nowait(None)
+
+
+def _level(event: str) -> int:
+    return _LEVELS.get(event.rpartition(".")[2], logging.INFO)
 
 
 def utc_now() -> str:

@@ -17,9 +17,11 @@ from pathlib import Path
 
 from runtime.live import LiveConfigurationError, LiveStore
 from runtime.supervisor import api
+from runtime.supervisor.housekeeping import keep_house
 from runtime.supervisor.layout import Layout
 from runtime.supervisor.limits import raise_descriptor_limit
 from runtime.supervisor.lock import AlreadyRunningError, acquire
+from runtime.supervisor.log import RuntimeLog, set_up
 from runtime.supervisor.supervisor import Supervisor
 
 logger = logging.getLogger("runtime.supervisor")
@@ -33,26 +35,28 @@ def main() -> None:
     try:
         layout.prepare()
         lock = acquire(layout.lock)
-        _log_to(layout.log)
+        log = set_up(layout.log)
     except (AlreadyRunningError, OSError) as error:
         sys.exit(f"reconciler runtime: {error}")
     try:
         raise_descriptor_limit()
-        asyncio.run(_supervise(layout, lock))
+        asyncio.run(_supervise(layout, lock, log))
     except (LiveConfigurationError, OSError) as error:
         logger.exception("the runtime cannot go on")
         sys.exit(f"reconciler runtime: {error}; see {layout.log}")
 
 
-async def _supervise(layout: Layout, lock: int) -> None:
+async def _supervise(layout: Layout, lock: int, log: RuntimeLog) -> None:
     """Clients that connect while services start wait for their answer; nobody sees a half-started runtime."""
     supervisor = Supervisor(layout, LiveStore(layout.live), lock=lock)
     _obey_signals(supervisor)
     sock = api.bind(layout.control_socket)
+    tidying = asyncio.create_task(keep_house(supervisor.store, log), name="keep house")
     try:
         await supervisor.start()
         await _serve_until_stopped(supervisor, sock)
     finally:
+        tidying.cancel()
         await supervisor.cut_short()
         layout.control_socket.unlink(missing_ok=True)
         supervisor.store.close()
@@ -81,15 +85,6 @@ def _obey_signals(supervisor: Supervisor) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-
-
-def _log_to(file: Path) -> None:
-    file.touch(0o600)
-    file.chmod(0o600)
-    handler = logging.FileHandler(file)
-    text = "%(asctime)s supervisor[%(process)d] %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.INFO, handlers=[handler], format=text)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

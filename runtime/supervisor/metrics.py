@@ -32,9 +32,18 @@ class _StatusCollector(Collector):
         )
         owed = [(one, one["pending"] is not None) for one in services]
         yield _gauge("reconciler_service_pending", "1 while live configuration waits for it.", owed)
+        yield self._refused(services)
         yield self._restarts()
         epoch = self._status["runtime"]["epoch"]
         yield GaugeMetricFamily("reconciler_epoch", "Revision of the latest write.", value=epoch)
+
+    def _refused(self, services: Sequence[dict[str, Any]]) -> Metric:
+        family = CounterMetricFamily(
+            "reconciler_refused_connections", "Turned away by a connection limit.", labels=list(_SERVICE)
+        )
+        for service in services:
+            family.add_metric([service[label] for label in _SERVICE], service["refusedConnections"])
+        return family
 
     def _restarts(self) -> Metric:
         family = CounterMetricFamily(

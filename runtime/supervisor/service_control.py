@@ -21,6 +21,7 @@ from runtime.supervisor.events import EventBus
 from runtime.supervisor.host_keeper import HostKeeper
 from runtime.supervisor.host_process import HostError, HostGoneError, HostProcess
 from runtime.supervisor.layout import UnsafeNameError
+from runtime.supervisor.pending import Pending, pending
 from runtime.supervisor.sockets import BindError, ListeningSockets
 
 Mode = Literal["restart", "reload"]
@@ -61,7 +62,8 @@ class ServiceControl:
         self.service = service
         self.context = context
         self.generation = 0
-        self.last_error: str | None = None
+        self._error: str | None = None
+        self._failed_with: ServerResources | None = None
         self.running: Blueprint | None = None
         self.draining: set[int] = set()
         self._state: Literal["running", "stopped", "starting", "failed"] = "stopped"
@@ -82,6 +84,21 @@ class ServiceControl:
         """The process that carries it."""
         return self._host.pid if self._host is not None and self._host.is_running and self.running else None
 
+    def last_error(self, live: ServerResources) -> str | None:
+        """Why it is not as it should be. None once it serves its live configuration, also when that is the one from
+        before the failed attempt, which somebody has brought back."""
+        has_moved_on = (
+            self._failed_with is not None
+            and self.owed(live) is None
+            and self._differs(self._failed_with, live)
+        )
+        return None if has_moved_on else self._error
+
+    def owed(self, live: ServerResources) -> Pending | None:
+        """What it would have to do to run its live configuration."""
+        built_from = self.running.resources if self.running else None
+        return pending(self.service, built_from=built_from, live=live, has_process=self.pid is not None)
+
     async def converge(self, mode: Mode) -> dict[str, Any]:
         """Bring the service to its live configuration: a new generation when it is Automatic, else a stop.
 
@@ -89,8 +106,9 @@ class ServiceControl:
         """
         async with self._lock:
             previous = self.generation
+            self._failed_with = None
             try:
-                live = self.context.live()
+                live = self._failed_with = self.context.live()
                 sessions = await self._unsynced_converge(live, mode)
             except StartErrors as error:
                 self._fail(str(error))
@@ -128,7 +146,7 @@ class ServiceControl:
         self.draining.clear()
         self._is_drained.set()
         if self.running is not None:
-            self._state, self.last_error = "starting", reason
+            self._state, self._error, self._failed_with = "starting", reason, None
 
     def on_drained(self, generation: int) -> None:
         """The host says that a retired generation has ended."""
@@ -175,11 +193,11 @@ class ServiceControl:
 
     async def _unsynced_stop(self, over: float) -> int:
         if self.running is None:
-            self._state, self.last_error = "stopped", None
+            self._state, self._error = "stopped", None
             return 0
         answer = await self._ask_to_stop(over)
         self.context.sockets.settle(self.id, ())
-        self.running, self._state, self.last_error = None, "stopped", None
+        self.running, self._state, self._error = None, "stopped", None
         self._emit("service.stopped", generation=self.generation)
         return self._retired(answer)
 
@@ -194,7 +212,7 @@ class ServiceControl:
 
     def _took_over(self, host: HostProcess, blueprint: Blueprint, generation: int) -> None:
         self._host, self.running, self.generation = host, blueprint, generation
-        self._state, self.last_error = "running", None
+        self._state, self._error = "running", None
         self._emit("service.started", generation=generation, pid=host.pid)
 
     def _retired(self, answer: Message) -> int:
@@ -209,10 +227,13 @@ class ServiceControl:
         return int(retired["sessions"])
 
     def _fail(self, error: str) -> None:
-        self.last_error = error
+        self._error = error
         if self.running is None:
             self._state = "failed"
         self._emit("service.failed", error=error)
+
+    def _differs(self, one: ServerResources, other: ServerResources) -> bool:
+        return pending(self.service, built_from=one, live=other, has_process=True) is not None
 
     def _give_up(self, error: str) -> None:
         """What ran before the crash cannot be started again."""

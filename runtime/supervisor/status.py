@@ -15,7 +15,6 @@ from runtime.supervisor.certificates import paths, read_facts
 from runtime.supervisor.host_keeper import HostKeeper
 from runtime.supervisor.host_process import HostError
 from runtime.supervisor.layout import Layout, UnsafeNameError
-from runtime.supervisor.pending import pending
 from runtime.supervisor.service_control import ServiceControl
 from runtime.supervisor.supervisor import ROLES, Supervisor
 from schemas.v1.certificate import Certificate
@@ -26,11 +25,12 @@ _REPORT_TIMEOUT = 2.0
 
 
 class Sessions:
-    """Sessions by service id: those of current generations, and those that drain."""
+    """Sessions by service id: those of current generations, those that drain, and those that a limit turned away."""
 
     def __init__(self) -> None:
         self.current: Counter[str] = Counter()
         self.draining: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
 
     def add(self, server: str, report: dict[str, Any]) -> None:
         """Count what one host reports."""
@@ -38,6 +38,8 @@ class Sessions:
             self.current[f"{server}/{service}"] += count
         for one in report["draining"]:
             self.draining[f"{server}/{one['service']}"] += one["sessions"]
+        for service, count in report["refused"].items():
+            self.refused[f"{server}/{service}"] += count
 
 
 def version() -> str:
@@ -120,8 +122,7 @@ def _host(keeper: HostKeeper) -> dict[str, Any]:
 
 
 def _service(control: ServiceControl, live: ServerResources, sessions: Sessions) -> dict[str, Any]:
-    built_from = control.running.resources if control.running else None
-    owed = pending(control.service, built_from=built_from, live=live, has_process=control.pid is not None)
+    owed = control.owed(live)
     return {
         "id": control.id,
         "server": control.server,
@@ -133,8 +134,9 @@ def _service(control: ServiceControl, live: ServerResources, sessions: Sessions)
         "listening": _listening(control),
         "sessions": sessions.current[control.id],
         "drainingSessions": sessions.draining[control.id],
+        "refusedConnections": sessions.refused[control.id],
         "pending": owed.to_json() if owed else None,
-        "lastError": control.last_error,
+        "lastError": control.last_error(live),
     }
 
 

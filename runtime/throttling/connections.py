@@ -68,23 +68,29 @@ class ConnectionTicket:
 
 
 class ConnectionCounters:
-    """All counts of one host process. A scope is a service's name: "imap4"."""
+    """All counts of one host process. A scope is a service's name ("imap4"), or a part of one ("transport/client").
+    `refused`: connections that a limit has turned away, each time the newest, or another that made room for it."""
 
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
         self.addresses: Counter[tuple[str, str]] = Counter()
         self.users: Counter[tuple[str, str]] = Counter()
+        self.refused: Counter[str] = Counter()
 
     def try_open(self, scope: str, ip: str, *, total: Limit, per_ip: Limit) -> ConnectionTicket | Refused:
         """Admit a connection from `ip`, or say which limit refuses it (MaxConnections before
         MaxConnectionFromSingleIP)."""
         if not allows(total, self.totals[scope]):
-            return Refused.MAX_CONNECTIONS
+            return self._refuse(scope, Refused.MAX_CONNECTIONS)
         if not allows(per_ip, self.addresses[scope, ip]):
-            return Refused.MAX_CONNECTION_FROM_SINGLE_IP
+            return self._refuse(scope, Refused.MAX_CONNECTION_FROM_SINGLE_IP)
         self.totals[scope] += 1
         self.addresses[scope, ip] += 1
         return ConnectionTicket(self, scope, ip)
+
+    def _refuse(self, scope: str, limit: Refused) -> Refused:
+        self.refused[scope.partition("/")[0]] += 1
+        return limit
 
 
 def _take(counts: Counter[K], key: K) -> None:

@@ -1,11 +1,9 @@
-"""Certificates for tests: made once a process, for localhost and 127.0.0.1."""
+"""Certificates for tests, for localhost and 127.0.0.1. `conftest` says where the one lies that all tests share."""
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import ssl
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,10 +48,17 @@ def make_pair(directory: Path, name: str = "localhost") -> Pair:
     return pair
 
 
-@functools.cache
+_shared: list[Pair] = []
+
+
+def share_pair(directory: Path) -> None:
+    """Make the pair for all tests of this process."""
+    _shared[:] = [make_pair(directory)]
+
+
 def shared_pair() -> Pair:
     """One pair for all tests of this process."""
-    return make_pair(Path(tempfile.mkdtemp(prefix="certificate-")))
+    return _shared[0]
 
 
 def client_context() -> ssl.SSLContext:

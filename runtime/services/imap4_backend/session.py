@@ -393,14 +393,14 @@ def _failure(error: Exception, command: str) -> Reply:
 
 _HANDLERS: Mapping[str, Handler] = {**folders.HANDLERS, **messages.HANDLERS, **selection.HANDLERS}
 _REACTIONS: Mapping[type, Callable[[ImapSession, Any], None]] = {
-    events.Simple: ImapSession._on_simple,  # noqa: SLF001 - the class's own table
-    events.Append: ImapSession._on_append,  # noqa: SLF001
-    events.MessageEnd: ImapSession._on_message_end,  # noqa: SLF001
-    events.Line: ImapSession._on_line,  # noqa: SLF001
-    events.Bad: ImapSession._on_bad,  # noqa: SLF001
-    events.WrongState: ImapSession._on_wrong_state,  # noqa: SLF001
-    events.UnknownCharset: ImapSession._on_unknown_charset,  # noqa: SLF001
-    events.TooBig: ImapSession._on_too_big,  # noqa: SLF001
-    events.Fatal: ImapSession._on_fatal,  # noqa: SLF001
-    events.ContinuationNeeded: ImapSession._on_continuation,  # noqa: SLF001
+    events.Simple: ImapSession._on_simple,
+    events.Append: ImapSession._on_append,
+    events.MessageEnd: ImapSession._on_message_end,
+    events.Line: ImapSession._on_line,
+    events.Bad: ImapSession._on_bad,
+    events.WrongState: ImapSession._on_wrong_state,
+    events.UnknownCharset: ImapSession._on_unknown_charset,
+    events.TooBig: ImapSession._on_too_big,
+    events.Fatal: ImapSession._on_fatal,
+    events.ContinuationNeeded: ImapSession._on_continuation,
 }

@@ -198,6 +198,19 @@ def test_a_port_that_is_taken_keeps_the_old_generation(pop: Supervisor, ports: P
     assert pop.service("pop3")["lastError"] is None
 
 
+def test_an_error_is_over_when_the_values_from_before_are_back(pop: Supervisor, ports: PopPorts) -> None:
+    before = pop.call("GET", "/v1/resources/PopSettings/ex01").body["spec"]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = binding(other.getsockname()[1])
+        pop.update("PopSettings", "ex01", unencryptedOrTLSBindings=[binding(ports.clear), taken])
+        assert pop.call("POST", "/v1/services/ex01/pop3/restart").status == 409
+    pop.update("PopSettings", "ex01", banner="still owed")
+    assert "cannot be bound" in pop.service("pop3")["lastError"]
+    pop.update("PopSettings", "ex01", **before)
+    service = pop.service("pop3")
+    assert (service["pending"], service["lastError"], service["generation"]) == (None, None, 1)
+
+
 def test_a_key_that_others_can_read_keeps_the_old_generation(pop: Supervisor, ports: PopPorts) -> None:
     key = pop.state / "servers" / "ex01" / "certificates" / "development.key"
     key.chmod(0o640)

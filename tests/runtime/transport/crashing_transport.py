@@ -9,12 +9,14 @@ from pathlib import Path
 from runtime.net.connection import bound_socket
 from runtime.services import transport
 from runtime.store.store import SqliteStore
+from tests.runtime.certificates import share_pair
 from tests.runtime.directories import directory, estate
 from tests.runtime.services.smtp_estate import HUB, accepted, listen, make_connector, make_host, make_snapshot
 
 
 async def main(state: Path, port: int) -> None:
     """Serve one hub connector until killed."""
+    share_pair(state)
     store = SqliteStore(state / "databases")
     host = make_host("backend", state, directory(accepted(estate())), store)
     connector = make_connector(port, {**HUB, "maxInboundConnectionPerSource": "Unlimited"})

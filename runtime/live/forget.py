@@ -1,0 +1,62 @@
+"""Which old versions of resources are kept, and which are forgotten.
+
+A version is needed for as long as somebody may go back to it: an apply that was killed, to the version right before its
+own; `rollback`, to what was live at any time of the last KEPT_DAYS. So a version goes only when it is none of the last
+KEPT_VERSIONS of its resource and was replaced more than KEPT_DAYS ago. What was live before the revision that is noted
+here is then no longer known as a whole, and is never made up. `store` is the only caller.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime, timedelta
+
+#: Versions of each resource, its deletion included, that are kept however old they are.
+KEPT_VERSIONS = 10
+#: Days that a version is kept after another one has taken its place.
+KEPT_DAYS = 90
+
+_FORGOTTEN = "forgotten"
+_OLD = """
+SELECT kind, name, revision, next FROM (
+    SELECT kind, name, revision,
+        lead(revision) OVER newer AS next,
+        lead(updated_at) OVER newer AS replaced,
+        row_number() OVER (PARTITION BY kind, name ORDER BY revision DESC) AS place
+    FROM versions WINDOW newer AS (PARTITION BY kind, name ORDER BY revision)
+) WHERE place > ? AND replaced < ?
+"""
+
+
+class ForgottenError(Exception):
+    """What was live at a revision is no longer known."""
+
+    def __init__(self, epoch: int, known: int) -> None:
+        super().__init__(
+            f"what was live at revision {epoch} is no longer known, only from revision {known} on: a version is kept "
+            f"for {KEPT_DAYS} days after it was replaced, and the last {KEPT_VERSIONS} of a resource for ever"
+        )
+
+
+def forget(database: sqlite3.Connection, *, now: datetime) -> int:
+    """Delete the versions that nobody needs any more, within the caller's transaction; returns how many there were."""
+    before = timestamp(now - timedelta(days=KEPT_DAYS))
+    old = database.execute(_OLD, (KEPT_VERSIONS, before)).fetchall()
+    if old:
+        database.executemany(
+            "DELETE FROM versions WHERE kind = ? AND name = ? AND revision = ?", (row[:3] for row in old)
+        )
+        known = max(known_from(database), *(row[3] for row in old))
+        database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_FORGOTTEN, str(known)))
+    return len(old)
+
+
+def known_from(database: sqlite3.Connection) -> int:
+    """The first revision at which everything that was live is still known; 0 when nothing was ever forgotten."""
+    row = database.execute("SELECT value FROM meta WHERE key = ?", (_FORGOTTEN,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def timestamp(moment: datetime) -> str:
+    """How the live configuration writes a time (UTC): as text these sort by time."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
