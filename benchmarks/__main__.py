@@ -14,6 +14,8 @@ from benchmarks.results import Figure, print_table, write_json
 def _measure(args: argparse.Namespace) -> Iterator[Figure]:
     if args.area in {"all", "plan"}:
         yield from planning.run(tuple(args.sizes))
+    if args.area in {"all", "review"}:
+        yield from planning.run_review((max(args.sizes),))
     if args.area in {"all", "daemon"}:
         yield from daemon.run(max(args.sizes))
     if args.area in {"all", "mail"}:
@@ -23,7 +25,7 @@ def _measure(args: argparse.Namespace) -> Iterator[Figure]:
 def main(argv: list[str]) -> int:
     """Run what was asked for; each figure is announced on standard error as it comes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("area", nargs="?", choices=["all", "plan", "daemon", "mail"], default="all")
+    parser.add_argument("area", nargs="?", choices=["all", "plan", "review", "daemon", "mail"], default="all")
     parser.add_argument(
         "--sizes", type=int, nargs="+", default=list(planning.TARGETS), help="resources to plan"
     )

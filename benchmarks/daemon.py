@@ -1,11 +1,12 @@
 """`reconcile daemon` in the mode report over a large estate: from a saved file to the event that says what it means,
-and the memory of the process."""
+also while it reads everything again, and the memory of the process."""
 
 from __future__ import annotations
 
 import json
 import os
 import queue
+import random
 import statistics
 import subprocess
 import tempfile
@@ -23,12 +24,13 @@ from benchmarks.results import Figure
 
 #: Resources of the estate that the targets are for.
 SIZE = 10_000
-SAVES = 20
+SAVES = 40
 #: Seconds from the rename that ends a save to the event, and MiB of proportional memory.
 LATENCY_TARGET = 0.2
 MEMORY_TARGET = 150.0
-#: Seconds between two saves: longer than the daemon takes to read everything again and confirm what it said.
-PAUSE = 4.0
+#: Seconds between two saves, shortest and longest: the daemon reads everything again two seconds after one, so that
+#: the next comes before, while or after it does.
+PAUSES = (1.0, 4.0)
 PATIENCE = 60.0
 
 
@@ -47,6 +49,11 @@ class _Daemon:
         self.process = process
         self._events: queue.Queue[_Event] = queue.Queue()
         threading.Thread(target=self._read, args=(stream,), daemon=True).start()
+
+    def forget(self) -> None:
+        """Drop what it has said so far."""
+        while not self._events.empty():
+            self._events.get()
 
     def wait_for(self, name: str) -> _Event:
         """The next event of this name. Raises TimeoutError."""
@@ -86,7 +93,8 @@ def _figures(daemon: _Daemon, file: Path, size: int, saves: int) -> Iterator[Fig
     name = f"{size:,} resources"
     daemon.wait_for("in-sync")
     yield _memory(daemon, f"{name}, after the start")
-    latencies = [_save(daemon, file, number) for number in range(saves)]
+    chance = random.Random(1)
+    latencies = [_save(daemon, file, number, pause=chance.uniform(*PAUSES)) for number in range(saves)]
     target = LATENCY_TARGET if size >= SIZE else None
     for what, value in (("median", statistics.median(latencies)), ("worst", max(latencies))):
         yield Figure("daemon", f"{name}, save to event, {what}", value, "s", target, lower_is_better=True)
@@ -96,18 +104,18 @@ def _figures(daemon: _Daemon, file: Path, size: int, saves: int) -> Iterator[Fig
     )
 
 
-def _save(daemon: _Daemon, file: Path, number: int) -> float:
+def _save(daemon: _Daemon, file: Path, number: int, *, pause: float) -> float:
     """Save as an editor does (write beside, rename), and wait for the plan; seconds from the rename."""
+    time.sleep(pause)
     text = file.read_text(encoding="utf-8")
     marker = "maxSendSize: "
     head, _, rest = text.partition(marker)
     beside = file.with_name(f".{file.name}.new")
     beside.write_text(f"{head}{marker}{100 + number}MB\n{rest.partition(chr(10))[2]}", encoding="utf-8")
+    daemon.forget()
     started = time.monotonic()
     beside.rename(file)
-    latency = daemon.wait_for("plan").at - started
-    time.sleep(PAUSE)
-    return latency
+    return daemon.wait_for("plan").at - started
 
 
 def _memory(daemon: _Daemon, when: str) -> Figure:
@@ -119,7 +127,17 @@ def _memory(daemon: _Daemon, when: str) -> Figure:
 @contextmanager
 def _daemon(work: Work) -> Iterator[_Daemon]:
     with subprocess.Popen(
-        [*RECONCILE, "daemon", "estate", "--log-format", "ndjson", "--listen", "127.0.0.1:0"],
+        [
+            *RECONCILE,
+            "daemon",
+            "estate",
+            "--interval",
+            "5s",
+            "--log-format",
+            "ndjson",
+            "--listen",
+            "127.0.0.1:0",
+        ],
         cwd=work.root,
         env=os.environ | work.environment,
         stdin=subprocess.DEVNULL,
@@ -130,4 +148,8 @@ def _daemon(work: Work) -> Iterator[_Daemon]:
             yield _Daemon(process, process.stdout)
         finally:
             process.terminate()
-            process.wait(PATIENCE)
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise

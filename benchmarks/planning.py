@@ -1,8 +1,9 @@
-"""`reconcile plan` as a user runs it: a whole process, cold and warm, against a live state that is equal."""
+"""`reconcile plan` and `review` as users run them: whole processes, cold and warm, where little or nothing changes."""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,7 +19,10 @@ TARGETS: dict[int, tuple[float | None, float | None, float | None]] = {
     1000: (0.3, 0.2, None),
     10000: (1.5, 0.5, 250.0),
 }
+#: resources → seconds of a warm review of one changed file.
+REVIEW_TARGETS = {10000: 3.0}
 RUNS = 5
+_GIT = ("git", "-c", "user.name=alice", "-c", "user.email=alice@contoso.example")
 
 
 def run(sizes: tuple[int, ...] = tuple(TARGETS)) -> Iterator[Figure]:
@@ -49,6 +53,59 @@ def _one_size(work: Work, size: int) -> Iterator[Figure]:
     yield Figure(
         "plan", f"{name}, no-op, peak memory", cold.peak_mib, "MiB", memory_target, lower_is_better=True
     )
+
+
+def run_review(sizes: tuple[int, ...] = tuple(REVIEW_TARGETS)) -> Iterator[Figure]:
+    """A pull request that changes one file, reviewed with nothing kept and with what the last review kept."""
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as root:
+            directory = Path(root)
+            _write_pull_request(directory, size)
+            name = f"{size:,} resources, one file changed"
+            cold = _median(_review(directory, cold=True) for _ in range(RUNS))
+            yield Figure("review", f"{name}, cold", cold.wall, "s")
+            warm = _median(_review(directory, cold=False) for _ in range(RUNS))
+            target = REVIEW_TARGETS.get(size)
+            yield Figure("review", f"{name}, warm", warm.wall, "s", target, lower_is_better=True)
+            yield Figure("review", f"{name}, peak memory", cold.peak_mib, "MiB")
+
+
+def _write_pull_request(directory: Path, size: int) -> None:
+    write_estate(directory / "estate", size)
+    _git(directory, "init", "--quiet", "--initial-branch=main")
+    _git(directory, "add", "estate")
+    _git(directory, "commit", "--quiet", "--message=estate")
+    _git(directory, "checkout", "--quiet", "-b", "change")
+    file = directory / "estate" / "ex000.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("maxConnectionsPerUser: 32", "maxConnectionsPerUser: 48"), encoding="utf-8")
+    _git(directory, "commit", "--quiet", "--all", "--message=change")
+
+
+def _git(directory: Path, *arguments: str) -> None:
+    subprocess.run([*_GIT, *arguments], cwd=directory, check=True)
+
+
+def _review(directory: Path, *, cold: bool) -> Used:
+    state = directory / "state"
+    if cold:
+        shutil.rmtree(state / "cache", ignore_errors=True)
+    state.mkdir(mode=0o700, exist_ok=True)
+    command = (
+        *RECONCILE,
+        "--state",
+        str(state),
+        "review",
+        "estate",
+        "--base",
+        "main",
+        "--output",
+        "review.md",
+    )
+    used = measure(command, cwd=directory, environment={})
+    if not (directory / "review.md").exists():
+        raise RuntimeError(f"reconcile review exited {used.exit_code} and wrote nothing")
+    return used
 
 
 def _plan(work: Work, *, expect: int, cold: bool) -> Used:

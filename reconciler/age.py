@@ -17,6 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from reconciler.expected import ExpectedError
+
 IDENTITY_FILE = "RECONCILE_AGE_IDENTITY"
 IDENTITY_KEY = "RECONCILE_AGE_IDENTITY_KEY"
 _PREFIXES = (b"-----BEGIN AGE ENCRYPTED FILE-----", b"age-encryption.org/v1\n")
@@ -24,7 +26,7 @@ _AGE_KEY, _SSH_KEY = "AGE-SECRET-KEY-", "-----BEGIN OPENSSH PRIVATE KEY-----"
 _NOT_FOR_US = "no matching keys"  # how the library says that none of the identities is a recipient
 
 
-class AgeError(Exception):
+class AgeError(ExpectedError):
     """Something cannot be encrypted or decrypted; the text says why and how to go on."""
 
 

@@ -50,14 +50,25 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """A line of a document's annotation that lets a warning about it through, and why."""
+
+    rule: str
+    reason: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing to tell the user: what, where, and how to go on. `code` is stable, e.g. "unknown-key"."""
+    """One thing to tell the user: what, where, and how to go on. `code` is stable, e.g. "unknown-key". `allowed`: its
+    document lets it through; it is told with that reason."""
 
     code: str
     severity: Severity
     message: str
     position: Position | None = None
     hint: str | None = None
+    allowed: Allowance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,7 @@ class Resource:
 
     `secrets` maps the YAML path of each secret field to its reference; values are never held here. `positions` maps
     YAML paths ("maxConnectionsPerUser") to where their value stands; "" is the document itself. `labels` are those of
-    its document.
+    its document, `allowed` what its annotation lets through.
     """
 
     key: Key
@@ -93,6 +104,11 @@ class Resource:
     positions: Mapping[str, Position]
     labels: Mapping[str, str] = field(default_factory=dict)
     lifecycle: Lifecycle = Lifecycle()
+    allowed: tuple[Allowance, ...] = ()
+
+    def allows(self, rule: str) -> Allowance | None:
+        """What lets warnings of this rule through."""
+        return next((one for one in self.allowed if one.rule == rule), None) if self.allowed else None
 
     def position(self, path: str = "") -> Position:
         """Where `path` is declared; the document's position when the field is not mentioned."""
@@ -101,10 +117,12 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything the files declare, resolved. `digest` is over the meaning of all resources (hex SHA-256)."""
+    """Everything the files declare, resolved. `digest` is over the meaning of all resources (hex SHA-256), and
+    `spec_digests` are those of the canonical forms of the specs whose digest is known."""
 
     resources: Mapping[Key, Resource]
     digest: str
+    spec_digests: Mapping[Key, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +305,8 @@ class Plan:
     that no file declares and that stay; `refused` are those of them whose deletion was asked for in vain. `owed` are
     service actions that live configuration is still waiting for although no field changes. `selection` says which part
     of the estate was looked at; whatever it leaves out is in none of these. `held` are resources that a hold keeps as
-    they are, whatever the files say.
+    they are, whatever the files say. `uncompared` are declared secrets, by resource and path, that nobody here can
+    open: whether they changed is unknown, and the live ones stay.
     """
 
     configuration_digest: str
@@ -301,6 +320,7 @@ class Plan:
     refused: tuple[Refusal, ...] = ()
     reach: Reach = Reach()
     held: tuple[tuple[Key, Hold], ...] = ()
+    uncompared: tuple[tuple[Key, str], ...] = ()
 
     @property
     def is_complete(self) -> bool:

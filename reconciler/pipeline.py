@@ -17,7 +17,6 @@ from reconciler.declared.load import load
 from reconciler.model import Desired, Diagnostic, Hold, Key, LiveState, Plan, Prune, Selection, Severity
 from reconciler.planning.moves import move_problems
 from reconciler.planning.plan import EVERYTHING, NO_PRUNE, make_plan
-from reconciler.planning.rename import rename_problems
 from reconciler.targets.target import Reader
 from reconciler.verdict import UNJUDGED, Judged
 
@@ -49,7 +48,7 @@ class Planned:
     judged: Judged = UNJUDGED
 
 
-def plan_directory(  # noqa: PLR0913
+def plan_directory(
     directory: Path,
     reader: Reader,
     *,
@@ -58,20 +57,24 @@ def plan_directory(  # noqa: PLR0913
     selection: Selection = EVERYTHING,
     prune: Prune = NO_PRUNE,
     holds: Sequence[Hold] = (),
+    only_looks: bool = False,
 ) -> Planned | Rejected:
-    """Plan what `directory` declares against what is live. Raises TargetError, and SelectionError when what is selected
-    or named for deletion does not exist."""
+    """Plan what `directory` declares against what is live. `only_looks`: nobody will apply it, so it may hold moves
+    that an apply refuses. Raises TargetError, and SelectionError when what is selected or named for deletion does not
+    exist."""
+    reader.prepare()
     loaded = load(directory, cache=cache, environment=inputs.environment, variables=inputs.variables)
     if loaded.desired is None or has_errors(loaded.diagnostics):
         return Rejected(loaded.diagnostics, loaded.sources)
     found, problems = digests(loaded.desired, reader.digest_key())
-    problems = (*problems, *rename_problems(loaded.desired))
     diagnostics = (*loaded.diagnostics, *problems)
     if has_errors(problems):
         return Rejected(diagnostics, loaded.sources)
-    live = reader.observe({key: resource.spec for key, resource in loaded.desired.resources.items()})
+    known = {key: resource.spec for key, resource in loaded.desired.resources.items()}
+    live = reader.observe(known, loaded.desired.spec_digests)
     plan = make_plan(loaded.desired, live, digests=found, selection=selection, prune=prune, holds=holds)
-    if moves := tuple(move_problems(plan, loaded.desired, live)):
+    moves = () if only_looks else tuple(move_problems(plan, loaded.desired, live))
+    if moves:
         return Rejected((*diagnostics, *moves), loaded.sources)
     return Planned(loaded.desired, live, plan, diagnostics, loaded.sources, found)
 

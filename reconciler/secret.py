@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Literal
 
 from reconciler.age import AgeError, NoIdentityError, decrypt
+from reconciler.expected import ExpectedError
 from schemas.v1.secret_reference import MAX_SECRET_OCTETS
 
 
-class SecretError(Exception):
+class SecretError(ExpectedError):
     """A secret could not be read; the text says which reference and why, never the value."""
 
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from reconciler.expected import ExpectedError
 
-class OpenStateError(Exception):
+
+class OpenStateError(ExpectedError):
     """Others can look into the state directory, and it is another user's, or sticky and so everybody's, as /tmp."""
 
     def __init__(self, path: Path) -> None:

@@ -35,7 +35,8 @@ class Waiver:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A policy that is not met: of which subject, what to tell, and the waiver that lets it through, if one does."""
+    """A policy that is not met: of which subject, what to tell, and the waiver that lets it through, if one does. What
+    its document allows says so in the diagnostic."""
 
     policy: str
     subject: str
@@ -53,7 +54,7 @@ class Verdict:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """Everything that is not waived, problems first."""
+        """Everything that is not waived, problems first; what a document allows is marked so."""
         return (*self.problems, *(found.diagnostic for found in self.findings if found.waiver is None))
 
     @property

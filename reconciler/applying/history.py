@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from reconciler.applying.journal import JournalState
+from reconciler.expected import ExpectedError
 from reconciler.model import Report
 from reconciler.state import append_private
 
@@ -27,7 +28,7 @@ FORMAT = "reconciler/history/v1"
 SEARCHED_TAIL = 1 << 20
 
 
-class HistoryError(Exception):
+class HistoryError(ExpectedError):
     """The history does not hold what was asked for; the text is for the user."""
 
 

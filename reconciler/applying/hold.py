@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from reconciler.expected import ExpectedError
 from reconciler.model import Hold
 
 FORMAT = "reconciler/holds/v1"
@@ -25,7 +26,7 @@ _RELATIVE = re.compile(r"(?:\d+[smhdw])+", re.ASCII)
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
-class HoldError(Exception):
+class HoldError(ExpectedError):
     """A hold cannot be made, found or read; the text is for the user."""
 
 

@@ -8,6 +8,7 @@ services is known by their names.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -19,6 +20,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from reconciler.expected import ExpectedError
 from reconciler.model import Action, Key, ServiceAction
 from reconciler.state import append_private
 
@@ -31,7 +33,7 @@ KNOWN_FROM_LIVE = frozenset({"write started", "written"})
 TAIL = 1 << 16
 
 
-class JournalError(Exception):
+class JournalError(ExpectedError):
     """A journal cannot be read; the text says which, and what to do."""
 
 
@@ -132,20 +134,27 @@ class Journal:
         state = JournalState()
         for number, line in enumerate(whole.splitlines(), start=1):
             state = _folded(state, line, where=f"{path}:{number}")
+        if whole and not state.apply_id:
+            raise JournalError(_unreadable(f"{path}:1", "it does not say what was planned"))
         return cls(path, state)
 
     def record(self, record: str, **fields: JsonValue) -> None:
         """Append one record and return when it is with the kernel, so that a kill loses none, and on disk.
 
         The records of writes are synced with the next other one: should the machine itself fail before, the live
-        resource tells by its apply id that it was written. May be called from several threads.
+        resource tells by its apply id that it was written. May be called from several threads. Raises JournalError when
+        there is no room for it; then nothing of it is there.
         """
         entry: dict[str, Any] = {"record": record, "time": datetime.now(UTC).isoformat(), **fields}
-        with self._lock, append_private(self.path) as file:
-            file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
-            file.flush()
-            if record not in KNOWN_FROM_LIVE:
-                os.fsync(file.fileno())
+        line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+        with self._lock:
+            try:
+                _append(self.path, line, sync=record not in KNOWN_FROM_LIVE)
+            except OSError as error:
+                raise JournalError(
+                    f"{self.path} cannot be written ({error.strerror}), so the apply goes no further; "
+                    "when that is mended, the next `reconcile apply` finishes it or takes it back"
+                ) from error
             self.state = fold(self.state, entry)
 
 
@@ -183,13 +192,20 @@ def _folded(state: JournalState, line: bytes, *, where: str) -> JournalState:
     try:
         return fold(state, json.loads(line))
     except (ValueError, KeyError, TypeError) as error:
-        raise JournalError(
-            f"{where} is not a record of an apply ({error!r}); see with `reconcile plan` what is live, "
-            "then move this file away"
-        ) from error
+        raise JournalError(_unreadable(where, repr(error))) from error
+
+
+def _unreadable(where: str, why: str) -> str:
+    return (
+        f"{where} is not a record of an apply that this version can read ({why}), and that apply was left unfinished: "
+        "what it had begun is not settled, and nothing is applied until it is. Let the version that wrote it settle it "
+        "with `reconcile apply`; or see with `reconcile plan` what is live, move this file away, and apply again"
+    )
 
 
 def _planned(_: JournalState, entry: Mapping[str, Any]) -> JournalState:
+    if entry["format"] != FORMAT:
+        raise ValueError(f"its format is {entry['format']}, not {FORMAT}")
     return JournalState(
         apply_id=entry["applyId"],
         actor=entry["actor"],
@@ -270,6 +286,25 @@ def _change_json(change: PlannedChange) -> JsonValue:
 
 def _key(entry: Mapping[str, Any]) -> Key:
     return Key(entry["kind"], entry["name"])
+
+
+def _append(path: Path, line: bytes, *, sync: bool) -> None:
+    """The whole line or nothing: what comes after half a line could not be read. Raises OSError."""
+    with append_private(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        try:
+            _write(file.fileno(), line)
+            if sync:
+                os.fsync(file.fileno())
+        except OSError:
+            os.ftruncate(file.fileno(), size)
+            raise
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    """Past the file's buffer, which would try once more when it is closed."""
+    if os.write(descriptor, line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _sync_directory(directory: Path) -> None:

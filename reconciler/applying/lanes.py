@@ -68,7 +68,7 @@ class _Runner:
                 return
             try:
                 lane(self._is_halted)
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:  # noqa: BLE001 - raised again by the caller
                 self._failed(error)
 
     def _failed(self, error: BaseException) -> None:

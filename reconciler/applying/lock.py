@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from reconciler.expected import ExpectedError
 
-class LockedError(Exception):
+
+class LockedError(ExpectedError):
     """Somebody else is applying; the text says who and since when."""
 
 

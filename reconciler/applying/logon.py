@@ -23,6 +23,14 @@ from reconciler.targets.target import HealthMailbox
 
 #: What an SMTP client calls itself (RFC 2606: a name that cannot exist).
 OWN_NAME = "probe.invalid"
+#: What a front end says when a connection limit of its settings is reached. Other temporary refusals, such as a service
+#: that is not active, share the reply code 421 4.3.2, so the words tell.
+_FULL = (
+    "The maximum number of concurrent connections has exceeded a limit",
+    "The maximum number of concurrent server connections has exceeded a limit",
+    "Connection is closed: the server is full",
+    "Connection is closed: too many connections",
+)
 _PERMANENT = 500  # SMTP replies from here on stay the same when asked again (RFC 5321 4.2.1)
 
 
@@ -33,6 +41,16 @@ class LogonError(Exception):
     def __init__(self, text: str, *, is_final: bool) -> None:
         super().__init__(text)
         self.is_final = is_final
+
+
+class NotAdmittedError(LogonError):
+    """A listener let nobody in. `is_full`: it said that a connection limit of its settings is reached. Otherwise it
+    ended the connection before TLS, as it does at a limit, or when something is wrong: the runtime's status tells."""
+
+    def __init__(self, endpoint: Endpoint, text: str, *, is_full: bool) -> None:
+        super().__init__(f"{endpoint}: {text}", is_final=False)
+        self.endpoint = endpoint
+        self.is_full = is_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +207,16 @@ def _ending(client: imaplib.IMAP4) -> Iterator[imaplib.IMAP4]:
 def _connect_imap(visit: Visit) -> imaplib.IMAP4:
     at, timeout = visit.endpoint, visit.deadline.step()
     if at.tls == "implicit":
-        return imaplib.IMAP4_SSL(at.host, at.port, ssl_context=visit.trust.context(), timeout=timeout)
+        with _dropping_told(at):
+            return imaplib.IMAP4_SSL(at.host, at.port, ssl_context=visit.trust.context(), timeout=timeout)
     return imaplib.IMAP4(at.host, at.port, timeout=timeout)
 
 
 def _connect_pop(visit: Visit) -> poplib.POP3:
     at, timeout = visit.endpoint, visit.deadline.step()
     if at.tls == "implicit":
-        return poplib.POP3_SSL(at.host, at.port, context=visit.trust.context(), timeout=timeout)
+        with _dropping_told(at):
+            return poplib.POP3_SSL(at.host, at.port, context=visit.trust.context(), timeout=timeout)
     return poplib.POP3(at.host, at.port, timeout=timeout)
 
 
@@ -220,7 +240,18 @@ def _errors_told(endpoint: Endpoint) -> Iterator[None]:
         TrustError,
         DeadlineError,
     ) as error:
-        raise LogonError(f"{endpoint}: {_said(error)}", is_final=_is_final(error)) from error
+        said = _said(error)
+        if any(words in said for words in _FULL):
+            raise NotAdmittedError(endpoint, said, is_full=True) from error
+        raise LogonError(f"{endpoint}: {said}", is_final=_is_final(error)) from error
+
+
+@contextmanager
+def _dropping_told(endpoint: Endpoint) -> Iterator[None]:
+    try:
+        yield
+    except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError) as error:
+        raise NotAdmittedError(endpoint, _said(error), is_full=False) from error
 
 
 def _is_final(error: Exception) -> bool:

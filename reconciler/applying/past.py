@@ -1,14 +1,15 @@
 """A plan that brings live back what it was right after an entry of the history, by the versions that the target keeps.
 
 It is planned, shown, carried out, probed and recorded like any other; only that each resource is restored and not
-written, so that secrets come back too, which no file holds any more. What was made since goes, what a hold keeps stays,
-and what is protected is not deleted: then nothing is planned at all. Called by `reconcile rollback`.
+written, so that secrets come back too, which no file holds any more. What an apply made since goes, within the limits
+of `planning.prune`, and what a hold keeps stays. Where a deletion is not allowed, or mail would be left behind, nothing
+is planned at all. Called by `reconcile rollback`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
@@ -28,14 +29,18 @@ from reconciler.model import (
     Plan,
     Position,
     Present,
+    Prune,
+    Refusal,
     Resource,
     Unreadable,
 )
-from reconciler.planning.diff import change_of, deletion_of, impact_of
+from reconciler.planning.diff import change_of, impact_of
 from reconciler.planning.fingerprint import fingerprint
-from reconciler.planning.held import held_keys
+from reconciler.planning.held import free, held_keys
 from reconciler.planning.impact import Planned, impacts_of, owed_actions
+from reconciler.planning.moves import move_problems
 from reconciler.planning.order import ordered
+from reconciler.planning.prune import pruned
 from reconciler.planning.reach import reach_of
 from reconciler.planning.selection import is_probe
 from reconciler.targets.target import Reader
@@ -54,9 +59,17 @@ class Return:
     restores: Mapping[Key, int]
 
 
-def plan_return(entry: Entry, reader: Reader, *, history: Path, holds: Iterable[Hold] = ()) -> Return:
-    """Plan the way back to what was live right after `entry`. Raises HistoryError when that is not known or not
-    possible, TargetError when the target cannot be read."""
+def plan_return(
+    entry: Entry,
+    reader: Reader,
+    *,
+    history: Path,
+    holds: Iterable[Hold] = (),
+    named: Collection[Key] = (),
+) -> Return:
+    """Plan the way back to what was live right after `entry`. `named` are deletions asked for one by one, as
+    `plan --delete` does. Raises HistoryError when that is not known or not possible, SelectionError for a name that is
+    not to be deleted, TargetError when the target cannot be read."""
     epoch = _epoch(entry, reader)
     past = {key: found for key, found in reader.live_at(epoch).items() if not is_probe(key)}
     live = reader.observe({key: found.spec for key, found in past.items()})
@@ -64,8 +77,15 @@ def plan_return(entry: Entry, reader: Reader, *, history: Path, holds: Iterable[
     desired = _desired(past, position, f"history entry {entry.number}, revision {epoch}")
     held = held_keys(holds, desired, live)
     planned = {item.change.key: item for item in _planned(desired, past, live) if item.change.key not in held}
-    _refuse_protected(planned.values(), live)
-    return _return(planned, desired=desired, live=live, past=past, held=held)
+    prune = Prune(is_on=True, named=frozenset(named))
+    gone = pruned(desired, live, prune, selects=free(lambda _: True, held))
+    _refuse_deletions(gone.refused)
+    planned |= {
+        change.key: Planned(change, _spec(live.resources[change.key]), None) for change in gone.changes
+    }
+    back = _return(planned, desired=desired, live=live, past=past, held=held)
+    _refuse_moves(back)
+    return replace(back, plan=replace(back.plan, undeclared=gone.left))
 
 
 def _return(
@@ -139,9 +159,6 @@ def _planned(desired: Desired, past: Mapping[Key, Present], live: LiveState) -> 
         change = _change(resource, past[key], observed)
         if change is not None:
             yield Planned(change, _spec(observed), resource.spec)
-    for key, found in live.resources.items():
-        if isinstance(found, Present) and key not in past and not is_probe(key):
-            yield Planned(deletion_of(key, found), found.spec, None)
 
 
 def _change(resource: Resource, was: Present, now: Present | Absent) -> Change | None:
@@ -173,19 +190,19 @@ def _spec(observed: Observed) -> Spec | None:
     return observed.spec if isinstance(observed, Present) else None
 
 
-def _refuse_protected(planned: Iterable[Planned], live: LiveState) -> None:
-    kept = [
-        str(item.change.key)
-        for item in planned
-        if item.change.action is Action.DELETE
-        and isinstance(found := live.resources[item.change.key], Present)
-        and found.protected
-    ]
-    if kept:
+def _refuse_deletions(refused: Iterable[Refusal]) -> None:
+    """Without all of them it would not be what was live then."""
+    reasons = [f"\n  {refusal.key}: {refusal.reason}" for refusal in refused]
+    if reasons:
         raise HistoryError(
-            f"{', '.join(kept)} was made since and is protected, so it would not be deleted; declare it with "
-            "lifecycle.protect false and apply that first, or hold it"
+            f"going back means to delete what was made since, and this is not deleted:{''.join(reasons)}\n"
+            "name it with --delete where that is said, or let it stay: reconcile hold KIND/NAME"
         )
+
+
+def _refuse_moves(back: Return) -> None:
+    for problem in move_problems(back.plan, back.desired, back.live):
+        raise HistoryError(f"{problem.message}; hold it to leave it where it is")
 
 
 def _unreadable(live: LiveState) -> Iterator[tuple[Key, str]]:

@@ -135,4 +135,4 @@ def _domains(desired: Desired, live: LiveState) -> Iterator[str]:
 
 def _about(resource: Resource, path: str, code: str, message: str, hint: str) -> Diagnostic:
     text = f"{resource.key}: {message}"
-    return Diagnostic(code, Severity.WARNING, text, resource.position(path), hint)
+    return Diagnostic(code, Severity.WARNING, text, resource.position(path), hint, resource.allows(code))

@@ -19,5 +19,5 @@ def pauses() -> Iterator[float]:
     """Seconds to wait after each attempt but the last."""
     pause = FIRST_PAUSE
     for _ in range(ATTEMPTS - 1):
-        yield pause * random.uniform(0.5, 1.0)  # noqa: S311
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
         pause = min(LONGEST_PAUSE, pause * 2)

@@ -44,7 +44,7 @@ class _Touched:
 class TakeBack:
     """The roll back of one apply. `everything` raises NotRunningError or TransientError when the target is gone."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         target: Target,
         journal: Journal,

@@ -33,7 +33,6 @@ from reconciler.targets.target import (
     ConflictError,
     Converged,
     Method,
-    NotRunningError,
     RejectedError,
     ServiceError,
     Stamps,
@@ -127,7 +126,7 @@ class Transaction:
         self._manner.progress(RollingBack(reason))
         try:
             left = self._take_back().everything()
-        except (NotRunningError, TransientError) as error:
+        except TargetError as error:
             told = f"the roll back could not be finished ({error}); the next `reconcile apply` finishes it"
             return Ending(self.report(f"{reason}; {told}"), record=None)
         told = f"left as it is: {', '.join(left)}" if left else "everything was rolled back"

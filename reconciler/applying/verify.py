@@ -3,7 +3,9 @@
 IMAP4 and POP3 with a logon and a look into the mailbox, SMTP with a message that is submitted, delivered and read back.
 Back ends are asked through their front end, since no client reaches them otherwise; transport, which a logon does not
 reach, has to greet on its own listener too. A front end that is off (Manual or Disabled) leaves nothing to ask, which
-is said and is not a failure. However a listener behaves, a probe ends within PROBE_SECONDS. `apply` calls a `Verifier`
+is said and is not a failure. A probe is counted like any client: where clients hold every connection that the limits
+allow, the answer of the limit shows that the service serves, and the report says what could not be tried. However a
+listener behaves, a probe ends within PROBE_SECONDS. `apply` calls a `Verifier`
 for each service that it brought onto new settings, and takes everything back when the answer is no.
 """
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, Protocol
 
@@ -20,6 +23,7 @@ from reconciler.applying.logon import (
     Endpoint,
     Logon,
     LogonError,
+    NotAdmittedError,
     Visit,
     imap_logon,
     pop_logon,
@@ -37,6 +41,8 @@ PROBE_SECONDS = 15.0
 #: A generation answers as soon as it serves; further attempts are for a machine under load. What a listener answers is
 #: believed the first time.
 SECONDS_BETWEEN_ATTEMPTS = 0.5
+#: How often a listener at its connection limit is asked: clients come and go.
+ATTEMPTS_WHEN_FULL = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,10 @@ class Verifier:
         services = _services(status)
         if (known := _known_without_asking(services.get(service))) is not None:
             return known
-        greetings = [smtp_greeting(at, deadline) for at in _endpoints(services[service], "internal")]
+        greetings = [
+            self._unless_full(partial(smtp_greeting, at, deadline), "nothing more was tried", status)
+            for at in _endpoints(services[service], "internal")
+        ]
         route = _ROUTES[name]
         through = services.get(f"{server}/{route.through}", {})
         if not _takes_clients(through):
@@ -113,14 +122,16 @@ class Verifier:
         caller = _Caller(server, status, self._reader.health_mailbox(server), deadline)
         said = self._log_on(caller, route)
         if route.protocol == "SMTP":
-            said.append(self._send(caller, services))
+            said.append(
+                self._unless_full(partial(self._send, caller, services), "no message was sent", status)
+            )
         return ProbeResult(is_serving=True, detail="; ".join([*greetings, *said]))
 
     def _log_on(self, caller: _Caller, route: _Route) -> list[str]:
         """What was seen at each listener that was asked: the safest one, or every one of SMTP's connectors."""
         visits = caller.visits(route.through, route.protocol)
         chosen = visits if route.protocol == "SMTP" else visits[:1]
-        return [self._said(caller.server, visit, route.logon) for visit in chosen]
+        return [self._said(caller, visit, route.logon) for visit in chosen]
 
     def _send(self, caller: _Caller, services: Mapping[str, Mapping[str, Any]]) -> str:
         """A message there and back, when there is a way for it."""
@@ -146,11 +157,29 @@ class Verifier:
         ]
         return round_trip(listeners, readable[0], wait=self._wait)
 
-    def _said(self, server: str, visit: Visit, logon: Logon) -> str:
+    def _unless_full(self, ask: Callable[[], str], untried: str, before: Mapping[str, Any]) -> str:
+        """What was seen; after some attempts, that there was no place for a probe. `before`: the status until then."""
+        attempt = 1
+        while True:
+            try:
+                return ask()
+            except NotAdmittedError as error:
+                if not (error.is_full or self._has_refused(error.endpoint, before)):
+                    raise
+                if attempt == ATTEMPTS_WHEN_FULL:
+                    return f"{error.endpoint} serves, but is at its connection limit: {untried}"
+            attempt += 1
+            self._wait(SECONDS_BETWEEN_ATTEMPTS)
+
+    def _has_refused(self, endpoint: Endpoint, before: Mapping[str, Any]) -> bool:
+        """True when a limit has turned connections away there since `before`, by the runtime's own account."""
+        return _refusals(self._reader.status(), endpoint) > _refusals(before, endpoint)
+
+    def _said(self, caller: _Caller, visit: Visit, logon: Logon) -> str:
         try:
-            return logon(visit)
+            return self._unless_full(partial(logon, visit), "no logon was tried", caller.status)
         except LogonError:
-            if not self._is_closed_to_us(server, visit.endpoint):
+            if not self._is_closed_to_us(caller.server, visit.endpoint):
                 raise
             return f"{visit.endpoint} was not asked: its remoteIPRanges leave this machine out"
 
@@ -202,6 +231,12 @@ def _is_bound(connector: ReceiveConnector, endpoint: Endpoint) -> bool:
 
 def _services(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {service["id"]: service for server in status["servers"] for service in server["services"]}
+
+
+def _refusals(status: Mapping[str, Any], endpoint: Endpoint) -> int:
+    """Of the service that listens there."""
+    listening = (one for one in _services(status).values() if endpoint in _endpoints(one, "clients"))
+    return sum(int(one.get("refusedConnections") or 0) for one in listening)
 
 
 def _known_without_asking(service: Mapping[str, Any] | None) -> ProbeResult | None:

@@ -26,7 +26,8 @@ from reconciler.authoring.templates import (
 from schemas.v1 import json_schema
 
 _RECIPIENTS = "# Who can read the secrets: one public key a line.\n"
-ESTATE, IDENTITY, SCHEMA = "estate", "identity.txt", "reconciler.schema.json"
+ESTATE, IDENTITY = "estate", "identity.txt"
+SCHEMA, OVERLAY_SCHEMA = "reconciler.schema.json", "overlay.schema.json"
 
 
 class ScaffoldError(Exception):
@@ -61,16 +62,19 @@ def new_files(environments: Sequence[str]) -> Mapping[str, NewFile]:
     """Every file by its path in the repository."""
     pair = generate()
     base = f"{ESTATE}/base" if environments else ESTATE
-    texts = {f"{base}/{name}": _with_schema(text, base) for name, text in BASE.items()}
+    schemas = json_schema.generated().texts
+    texts = {f"{base}/{name}": _with_schema(text, base, SCHEMA) for name, text in BASE.items()}
     for environment in environments:
         place = f"{ESTATE}/overlays/{environment}"
-        texts[f"{place}/server.yaml"] = _with_schema(OVERLAY.replace("@ENVIRONMENT@", environment), place)
+        text = OVERLAY.replace("@ENVIRONMENT@", environment)
+        texts[f"{place}/server.yaml"] = _with_schema(text, place, OVERLAY_SCHEMA)
     texts |= {
         ".gitignore": GITIGNORE,
         ".pre-commit-config.yaml": _for_all(PRE_COMMIT, environments, _HOOK),
         ".github/workflows/review.yaml": _for_all(GITHUB, environments, _STEP),
         ".gitlab-ci.yml": _for_all(GITLAB, environments, _STEP_GITLAB),
-        f".schemas/{SCHEMA}": json_schema.generated().texts[SCHEMA],
+        f".schemas/{SCHEMA}": schemas[SCHEMA],
+        **({f".schemas/{OVERLAY_SCHEMA}": schemas[OVERLAY_SCHEMA]} if environments else {}),
         "README.md": README.replace(
             "@TARGET@", f"{ESTATE}/overlays/{environments[0]}" if environments else ESTATE
         ),
@@ -88,10 +92,10 @@ def _secret_files(place: str, pair: KeyPair) -> dict[str, NewFile]:
     }
 
 
-def _with_schema(text: str, place: str) -> str:
+def _with_schema(text: str, place: str, schema: str) -> str:
     """With the line that editors take completion and hover texts from."""
     up = "../" * (place.count("/") + 1)
-    return f"{SCHEMA_HEADER}{up}.schemas/{SCHEMA}\n{text}"
+    return f"{SCHEMA_HEADER}{up}.schemas/{schema}\n{text}"
 
 
 _STEP = "      - run: reconcile validate estate --format github@OPTION@\n"

@@ -12,7 +12,7 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,9 +86,12 @@ def rotate(directory: Path) -> tuple[Path, ...]:
     return tuple(file for file, _, _ in opened)
 
 
-def list_secrets(directory: Path, desired: Desired | None) -> tuple[SecretFile, ...]:
-    """Every encrypted file that is below `directory` or declared, sorted. No identity is needed."""
-    used = _uses(desired) if desired is not None else {}
+def list_secrets(directory: Path, *estates: tuple[str | None, Desired]) -> tuple[SecretFile, ...]:
+    """Every encrypted file that is below `directory` or declared, sorted. `estates` are what is declared, by
+    environment where there are several. No identity is needed."""
+    used: dict[Path, list[str]] = {}
+    for environment, desired in estates:
+        _note_uses(desired, used, "" if environment is None else f"{environment}: ")
     files = {file.absolute() for file in secret_files(directory)} | used.keys()
     return tuple(_described(file, used.get(file, ())) for file in sorted(files))
 
@@ -113,13 +116,11 @@ def _described(file: Path, used_by: Iterable[str]) -> SecretFile:
     return SecretFile(file, held_for, recipients, tuple(used_by))
 
 
-def _uses(desired: Desired) -> Mapping[Path, list[str]]:
-    found: dict[Path, list[str]] = {}
+def _note_uses(desired: Desired, found: dict[Path, list[str]], before: str) -> None:
     for key in sorted(desired.resources):
         for path, reference in desired.resources[key].secrets.items():
             if reference.source == "encrypted":
-                found.setdefault(Path(reference.location), []).append(f"{key} {path}")
-    return found
+                found.setdefault(Path(reference.location), []).append(f"{before}{key} {path}")
 
 
 def count_recipients(content: bytes) -> int:

@@ -8,6 +8,7 @@ overlay is told, because it is more than this one resource. Called by `reconcile
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,10 +53,11 @@ class _Edits:
 def update(
     directory: Path, desired: Desired, live: LiveState, *, server: str | None, secrets: Secrets
 ) -> Updated:
-    """What `directory` would look like; nothing is written."""
+    """What `directory` would look like; nothing is written. It may be an overlay: then what other files declare is not
+    this environment's alone, and is told."""
     left: list[tuple[str, str]] = []
     keys = imported_keys(live, server=server)
-    edits = list(_edits(desired, live, keys, left))
+    edits = [edit for edit in _edits(desired, live, keys, left) if _is_ours(edit, directory, left)]
     files = {path: _edited(path, edits, left) for path in dict.fromkeys(edit.position.file for edit in edits)}
     added: dict[Path, list[str]] = {}
     for key in keys:
@@ -89,6 +91,16 @@ def _edits(
             _decide(edit, path, [values.get(path, _MISSING) for values in wanted], resources, left)
         if edit.values:
             yield edit
+
+
+def _is_ours(edit: _Edits, directory: Path, left: list[tuple[str, str]]) -> bool:
+    """True when the document lies in the directory; else its live values are told."""
+    if edit.position.file.absolute().is_relative_to(directory.absolute()):
+        return True
+    for path, value in edit.values.items():
+        reason = f"{path} is live as {json.dumps(value)}; other environments have this document too, so write it to"
+        left.append((str(edit.position), f"{reason} {directory}"))
+    return False
 
 
 def _wanted(resource: Resource, live: LiveState) -> Mapping[str, JsonValue]:

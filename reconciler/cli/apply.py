@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.applying.apply import Special
 from reconciler.applying.journal import unfinished
 from reconciler.applying.lock import apply_lock
 from reconciler.cli.common import (
     DONE,
     ERROR,
-    ExpectedError,
     current_author,
     open_target,
     state_directory,
     tells_errors,
 )
-from reconciler.cli.guardrails import guardrail_options, refuse_blocked
-from reconciler.cli.inputs import inputs_options
+from reconciler.cli.guarded import origin_of, origin_of_saved, planned_again
+from reconciler.cli.guardrails import guardrail_options, refuse_blocked, tell_findings
+from reconciler.cli.inputs import inputs_of, inputs_options
 from reconciler.cli.plan import exit_code, plan_or_tell, print_plan, show_plan
 from reconciler.cli.progress import print_line
 from reconciler.cli.running import Run, apply_format_option, parallelism_option
-from reconciler.cli.saved import estate_option, refuse_incomplete, refuse_options, tell_already, used_plans
+from reconciler.cli.saved import (
+    admitted,
+    estate_option,
+    refuse_incomplete,
+    refuse_options,
+    tell_already,
+    used_plans,
+)
 from reconciler.cli.selecting import prune_options, selection_options
+from reconciler.expected import ExpectedError
 from reconciler.pipeline import Planned
 from reconciler.rendering.events_json import plan_event
 from reconciler.saved import document
-from reconciler.saved.admit import admit
 
 if TYPE_CHECKING:
     from reconciler.guardrails.guard import Guard
@@ -53,7 +62,7 @@ NO_ANSWER = (
 @apply_format_option
 @click.pass_context
 @tells_errors
-def apply(  # noqa: PLR0913
+def apply(
     ctx: click.Context,
     directory: Path,
     *,
@@ -67,7 +76,8 @@ def apply(  # noqa: PLR0913
     """Make the live mail servers what the files of DIR say, and restart only what has to be.
 
     Given a FILE of `reconcile plan --out`, it does what that plan says, without asking, or refuses: when live values
-    have moved, when the plan was edited or used before, or was made for another runtime.
+    have moved, when the plan was edited or used before, or was made for another runtime, when what it changes is held,
+    or when a guardrail stands against it now.
 
     Every write compares the live revision with the planned one. Each touched service is probed with a real logon; if a
     write, a restart or a probe fails, the previous values come back. An apply that was killed is finished or rolled
@@ -85,8 +95,10 @@ def apply(  # noqa: PLR0913
     Exit code 0: done, or nothing to do; 1: an error (with --dry-run 2: there are changes).
     """
     if directory.is_file():
+        if dry_run:
+            raise ExpectedError(f"a saved plan is looked at with `reconcile plan show {directory}`")
         run = Run(output=output, parallelism=parallelism)
-        return apply_saved(ctx, directory, estate=estate, dry_run=dry_run, run=run)
+        return apply_saved(ctx, directory, estate=estate, run=run, guard=guard)
     if dry_run:
         return show_plan(ctx, directory, _plan_format(output), guard=guard)
     if not (yes or sys.stdin.isatty()):
@@ -103,13 +115,12 @@ def apply(  # noqa: PLR0913
             return ERROR
         if not _is_agreed(planned, output=output, yes=yes):
             return exit_code(planned) if planned.plan.is_empty else ERROR
-        return run.carry_out(applier, planned)
+        origin = origin_of(replace(guard, environment=inputs_of(ctx).environment), directory)
+        return run.carry_out(applier, planned, special=Special(origin=origin))
 
 
-def apply_saved(ctx: click.Context, file: Path, *, estate: Path | None, dry_run: bool, run: Run) -> int:
+def apply_saved(ctx: click.Context, file: Path, *, estate: Path | None, run: Run, guard: Guard) -> int:
     """Carry a saved plan out, or refuse it as a whole."""
-    if dry_run:
-        raise ExpectedError(f"a saved plan is looked at with `reconcile plan show {file}`")
     refuse_options(ctx)
     saved = document.read(file, estate=estate)
     state = state_directory(ctx)
@@ -118,14 +129,16 @@ def apply_saved(ctx: click.Context, file: Path, *, estate: Path | None, dry_run:
     with open_target(ctx) as target, apply_lock(state.apply_lock, actor=author.user):
         applier = run.applier(target, state, author)
         run.settle(applier)
-        remaining, live = admit(saved, target, used_plans(state))
-        planned = Planned(remaining.desired, live, remaining.plan, (), {}, {})
+        remaining, live = admitted(ctx, saved, target)
+        planned = planned_again(saved, remaining, live, guard, file=file)
         tell_already(remaining)
+        tell_findings(planned)
         _show(planned, output=run.output)
         if remaining.plan.is_empty:
             return DONE
+        refuse_blocked(planned)
         used_plans(state).use(saved.digest, by=author.user)
-        return run.carry_out(applier, planned)
+        return run.carry_out(applier, planned, special=Special(origin=origin_of_saved(saved, guard)))
 
 
 def _is_agreed(planned: Planned, *, output: str, yes: bool) -> bool:

@@ -13,48 +13,23 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
-from reconciler.age import AgeError
-from reconciler.applying.history import Author, HistoryError, git_commit
-from reconciler.applying.hold import HoldError
-from reconciler.applying.journal import JournalError, unfinished
-from reconciler.applying.lock import LockedError
-from reconciler.daemon.process import RuntimeProcessError
+from reconciler.expected import ExpectedError
 from reconciler.model import Diagnostic
-from reconciler.planning.selection import SelectionError
-from reconciler.saved.document import SavedPlanError
-from reconciler.secret import SecretError
-from reconciler.state import OpenStateError, StateDirectory
+from reconciler.state import StateDirectory
 from reconciler.targets.embedded import EmbeddedReader, EmbeddedTarget
-from reconciler.targets.target import TargetError
+
+if TYPE_CHECKING:
+    from reconciler.applying.history import Author
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 DONE, ERROR, CHANGES = 0, 1, 2
 
-
-class ExpectedError(Exception):
-    """A verb cannot go on; the text is for the user."""
-
-
-EXPECTED = (
-    TargetError,
-    SecretError,
-    LockedError,
-    JournalError,
-    RuntimeProcessError,
-    SelectionError,
-    SavedPlanError,
-    ExpectedError,
-    AgeError,
-    HistoryError,
-    HoldError,
-    OpenStateError,
-)
 
 directory_argument = click.argument(
     "directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
@@ -76,7 +51,7 @@ def tells_errors(verb: Callable[P, R]) -> Callable[P, R]:
     def told(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return verb(*args, **kwargs)
-        except EXPECTED as error:
+        except ExpectedError as error:
             raise click.ClickException(str(error)) from error
 
     return told
@@ -99,6 +74,8 @@ def open_target(ctx: click.Context) -> EmbeddedTarget:
 
 def current_author(directory: Path) -> Author:
     """Who runs this command, from which commit of the files."""
+    from reconciler.applying.history import Author, git_commit
+
     return Author(user=current_user(), commit=git_commit(directory))
 
 
@@ -141,7 +118,14 @@ def print_diagnostics(diagnostics: tuple[Diagnostic, ...], sources: Mapping[Path
 
 def tell_interrupted(ctx: click.Context) -> None:
     """Mention applies that were killed: the next apply settles them before its own plan."""
-    for journal in unfinished(state_directory(ctx).journals):
+    from reconciler.applying.journal import JournalError, unfinished
+
+    try:
+        journals = unfinished(state_directory(ctx).journals)
+    except JournalError as error:
+        click.echo(f"Warning: {error}.", err=True)
+        return
+    for journal in journals:
         click.echo(
             f"Apply {journal.state.apply_id} was interrupted; the next `reconcile apply` finishes it or rolls it back.",
             err=True,

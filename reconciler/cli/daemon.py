@@ -21,12 +21,12 @@ from reconciler.applying.verify import Verifier
 from reconciler.cli.common import (
     DONE,
     ERROR,
-    ExpectedError,
     current_user,
     open_target,
     state_directory,
     tells_errors,
 )
+from reconciler.cli.guarded import origin_of
 from reconciler.cli.guardrails import guardrail_options
 from reconciler.cli.inputs import inputs_of, inputs_options
 from reconciler.daemon import service
@@ -40,6 +40,7 @@ from reconciler.daemon.planner import Planner
 from reconciler.daemon.rounds import Healing, Rounds, Tell
 from reconciler.daemon.systemd import ServiceManager
 from reconciler.declared.layout import locate
+from reconciler.expected import ExpectedError
 from reconciler.pipeline import Planned
 from reconciler.review.git import GitError, Repository
 from reconciler.secret import SecretRef, resolve
@@ -196,7 +197,8 @@ class _Daemon:
     def __init__(self, ctx: click.Context, state: StateDirectory, settings: Settings) -> None:
         self._ctx = ctx
         self._state = state
-        directory, environment = locate(settings.directory, inputs_of(ctx).environment)
+        inside = settings.repository / settings.directory if settings.repository else settings.directory
+        directory, environment = locate(inside, inputs_of(ctx).environment)
         self._settings = replace(settings, directory=directory)
         self._inputs = replace(inputs_of(ctx), environment=environment)
         self._wish = Wish()
@@ -242,6 +244,7 @@ class _Daemon:
             Ledger(self._state.daemon / "ledger.json", Patience()),
             kinds=frozenset(self._settings.heal_kinds),
             judge=lambda planned: judged(planned, feed, guard),
+            origin=origin_of(guard, self._settings.directory) if self._settings.git_ref is None else {},
         )
 
     def _teller(self, stack: ExitStack) -> Tell:
@@ -281,11 +284,9 @@ def make_feed(settings: Settings, state: StateDirectory) -> Feed:
         if settings.repository is not None:
             raise ExpectedError("--repository needs --git-ref: which reference of it is to be followed?")
         return DirectoryFeed(settings.directory, state=state.path)
-    inside = settings.repository / settings.directory if settings.repository else settings.directory
     repository = Repository.holding(settings.repository or settings.directory)
-    return GitFeed(
-        repository, settings.git_ref, directory=repository.prefix(inside), interval=settings.fetch_interval
-    )
+    directory = repository.prefix(settings.directory)
+    return GitFeed(repository, settings.git_ref, directory=directory, interval=settings.fetch_interval)
 
 
 def _listen(address: str, metrics: Any) -> Callable[[], None]:

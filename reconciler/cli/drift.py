@@ -23,7 +23,7 @@ from reconciler.cli.inputs import inputs_options
 from reconciler.cli.plan import plan_or_tell
 from reconciler.cli.selecting import selection_options
 from reconciler.model import Plan
-from reconciler.rendering.drift_text import render_drift_text
+from reconciler.rendering.drift_text import drifted, render_drift_text
 from reconciler.rendering.plan_json import plan_json
 
 
@@ -37,7 +37,9 @@ from reconciler.rendering.plan_json import plan_json
 def drift(ctx: click.Context, directory: Path, output: str) -> int:
     """Compare the live values with the files of DIR: what somebody changed by hand, and who.
 
-    A resource that cannot be read is no drift. Exit code 0: none; 2: drift; 1: an error, or something unreadable.
+    A resource that cannot be read is no drift. What is declared under a new name (renamedFrom) is pending until the
+    next apply, and no drift either. What is live and not declared is listed. Exit code 0: none; 2: drift; 1: an error,
+    or something unreadable.
 
     \b
       reconcile drift estate/
@@ -57,6 +59,6 @@ def drift(ctx: click.Context, directory: Path, output: str) -> int:
 
 
 def _exit_code(plan: Plan) -> int:
-    if plan.changes:
+    if drifted(plan):
         return CHANGES
     return ERROR if plan.unreadable else DONE

@@ -11,7 +11,14 @@ from typing import Any
 import click
 from pydantic import JsonValue
 
-from reconciler.cli.common import DONE, ExpectedError, format_option, print_json, tells_errors, terminal_width
+from reconciler.cli.common import (
+    DONE,
+    format_option,
+    print_json,
+    tells_errors,
+    terminal_width,
+)
+from reconciler.expected import ExpectedError
 from schemas.v1.base import Impact
 from schemas.v1.facts import FieldFacts, fields
 from schemas.v1.kinds import KINDS

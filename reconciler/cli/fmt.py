@@ -9,7 +9,13 @@ import click
 
 from reconciler.authoring.formatting import Formatted, formatted
 from reconciler.authoring.replacing import replace_file
-from reconciler.cli.common import CHANGES, DONE, ERROR, ExpectedError, tells_errors
+from reconciler.cli.common import (
+    CHANGES,
+    DONE,
+    ERROR,
+    tells_errors,
+)
+from reconciler.expected import ExpectedError
 
 
 @click.command()

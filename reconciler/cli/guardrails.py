@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from reconciler.cli.common import ExpectedError, print_diagnostics
+from reconciler.cli.common import (
+    print_diagnostics,
+)
+from reconciler.expected import ExpectedError
 from reconciler.pipeline import Planned
 
 if TYPE_CHECKING:

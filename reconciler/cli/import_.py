@@ -11,8 +11,16 @@ from reconciler.authoring.documents import Secrets
 from reconciler.authoring.imported import import_live
 from reconciler.authoring.replacing import create_file, replace_file
 from reconciler.authoring.updated import update
-from reconciler.cli.common import DONE, ERROR, ExpectedError, open_reader, print_diagnostics, tells_errors
-from reconciler.declared.load import load
+from reconciler.cli.common import (
+    DONE,
+    ERROR,
+    open_reader,
+    print_diagnostics,
+    tells_errors,
+)
+from reconciler.cli.inputs import inputs_of, inputs_options, load_estate
+from reconciler.declared.layout import OVERLAYS, locate
+from reconciler.expected import ExpectedError
 from reconciler.model import LiveState
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
@@ -21,6 +29,7 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 @click.command("import")
 @click.option("--out", type=_DIRECTORY, help="Directory for new files; none of them may be there yet.")
 @click.option("--update", "existing", type=_DIRECTORY, help="Directory of files to bring up to what is live.")
+@inputs_options
 @click.option("--server", metavar="NAME", help="Only this server, what belongs to it, and what all share.")
 @click.option(
     "--secrets",
@@ -37,11 +46,13 @@ def import_(
     """Write the live estate as YAML: one directory a server, sorted, without defaults, without any secret.
 
     A plan right after it is empty. With --update, comments and order of existing files stay; live values replace
-    declared ones, new resources are added, and what is declared but not live is told.
+    declared ones, new resources are added, and what is declared but not live is told. With overlays, --environment (or
+    DIR/overlays/NAME) says which one is live: only its files are changed, and what base/ declares otherwise is told.
 
     \b
       reconcile import --out estate
       reconcile import --update estate
+      reconcile import --update estate --environment production
 
     Exit code 1 when something could not be read or brought up to date.
     """
@@ -53,7 +64,7 @@ def import_(
         raise ExpectedError(f"no server {server} is live")
     how = cast("Secrets", secrets)
     if existing is not None:
-        return _update(existing, live, server=server, secrets=how)
+        return _update(ctx, existing, live, server=server, secrets=how)
     return _write(Path(out or "."), live, server=server, secrets=how)
 
 
@@ -71,12 +82,16 @@ def _write(out: Path, live: LiveState, *, server: str | None, secrets: Secrets) 
     return ERROR if found.unreadable else DONE
 
 
-def _update(directory: Path, live: LiveState, *, server: str | None, secrets: Secrets) -> int:
-    loaded = load(directory)
+def _update(
+    ctx: click.Context, directory: Path, live: LiveState, *, server: str | None, secrets: Secrets
+) -> int:
+    loaded = load_estate(ctx, directory)
     print_diagnostics(loaded.diagnostics, loaded.sources)
     if loaded.desired is None:
         return ERROR
-    found = update(directory, loaded.desired, live, server=server, secrets=secrets)
+    root, environment = locate(directory, inputs_of(ctx).environment)
+    home = directory if environment is None else root / OVERLAYS / environment
+    found = update(home, loaded.desired, live, server=server, secrets=secrets)
     for path, text in found.files.items():
         replace_file(path, text.encode())
         click.echo(f"updated {path}")

@@ -10,7 +10,11 @@ from pathlib import Path
 import click
 
 from reconciler.authoring.scaffold import IDENTITY, ScaffoldError, scaffold
-from reconciler.cli.common import DONE, ExpectedError, tells_errors
+from reconciler.cli.common import (
+    DONE,
+    tells_errors,
+)
+from reconciler.expected import ExpectedError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 

@@ -19,7 +19,6 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from reconciler.cli.common import (
     DONE,
-    ExpectedError,
     current_user,
     format_option,
     open_reader,
@@ -29,6 +28,7 @@ from reconciler.cli.common import (
     tells_errors,
 )
 from reconciler.cli.explain import known_name
+from reconciler.expected import ExpectedError
 from reconciler.model import Key, Present, Unreadable
 from reconciler.targets.embedded import EmbeddedReader
 from reconciler.targets.target import Attribution

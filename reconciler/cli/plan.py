@@ -91,7 +91,13 @@ def show_plan(
     with open_reader(ctx) as reader:
         planned = plan_or_tell(ctx, directory, reader, output=output, guard=guard)
         if planned is not None and out is not None:
-            save(planned, reader, directory, out)
+            save(
+                planned,
+                reader,
+                directory,
+                out,
+                guard=replace(guard, environment=inputs_of(ctx).environment),
+            )
     if planned is None:
         return ERROR
     if output not in FINDINGS:
@@ -105,7 +111,7 @@ def plan_or_tell(
     ctx: click.Context, directory: Path, reader: Reader, *, output: str, guard: Guard | None = None
 ) -> Planned | None:
     """The plan, held against the policies that `guard` asks for; or None, when the files are broken and that has been
-    told."""
+    told. Without a `guard` nobody will apply it, so it may say what an apply refuses."""
     planned = plan_directory(
         directory,
         reader,
@@ -114,6 +120,7 @@ def plan_or_tell(
         selection=selection_of(ctx),
         prune=prune_of(ctx),
         holds=active(state_directory(ctx).holds),
+        only_looks=guard is None,
     )
     if guard is not None:
         planned = guarded(planned, directory, replace(guard, environment=inputs_of(ctx).environment))

@@ -13,12 +13,13 @@ from reconciler.cli.common import (
     CHANGES,
     DONE,
     ERROR,
-    ExpectedError,
     open_reader,
     print_text,
+    state_directory,
     tells_errors,
 )
 from reconciler.cli.guardrails import guardrail_options
+from reconciler.expected import ExpectedError
 from reconciler.guardrails.guard import Guard
 from reconciler.model import Desired, Plan
 from reconciler.planning.plan import make_plan
@@ -106,11 +107,18 @@ def _review(ctx: click.Context, directory: Path, options: Options) -> Review:
         environments=options["environments"],
         variables=_variables(options["settings"]),
         guard=options["guard"],
+        cache=_cache(ctx),
     )
     if not options["live"]:
         return review_revisions(repository, request)
     with open_reader(ctx) as reader:
         return review_revisions(repository, request, live=lambda head: _plan(head, reader))
+
+
+def _cache(ctx: click.Context) -> Path | None:
+    """That of the state directory, where there is one: a review makes none."""
+    state = state_directory(ctx)
+    return state.cache if state.path.is_dir() else None
 
 
 def _today() -> datetime:

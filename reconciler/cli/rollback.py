@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,24 +14,30 @@ from reconciler.applying.hold import active
 from reconciler.applying.lock import apply_lock
 from reconciler.applying.past import plan_return
 from reconciler.cli.common import (
-    CHANGES,
     DONE,
     ERROR,
-    ExpectedError,
     current_user,
     open_reader,
     open_target,
     state_directory,
     tells_errors,
 )
-from reconciler.cli.plan import print_plan
+from reconciler.cli.guarded import judged_return
+from reconciler.cli.guardrails import guardrail_options, refuse_blocked, tell_findings
+from reconciler.cli.inputs import inputs_options
+from reconciler.cli.plan import exit_code, print_plan
 from reconciler.cli.progress import print_line
 from reconciler.cli.running import Run, apply_format_option, parallelism_option
-from reconciler.cli.saved import refuse_incomplete
+from reconciler.cli.saved import estate_option, refuse_incomplete
+from reconciler.cli.selecting import delete_option, prune_of
+from reconciler.expected import ExpectedError
+from reconciler.model import Position
 from reconciler.pipeline import Planned
 from reconciler.rendering.events_json import plan_event
-from reconciler.state import StateDirectory
 from reconciler.targets.target import Reader
+
+if TYPE_CHECKING:
+    from reconciler.guardrails.guard import Guard
 
 NO_ANSWER = (
     "rollback asks before it changes anything, and there is no terminal to ask on: "
@@ -44,53 +51,75 @@ NO_ANSWER = (
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, and stop.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@delete_option
+@estate_option
+@inputs_options
+@guardrail_options
 @parallelism_option
 @apply_format_option
 @click.pass_context
 @tells_errors
-def rollback(  # noqa: PLR0913
-    ctx: click.Context, *, number: int, dry_run: bool, yes: bool, parallelism: int, output: str
+def rollback(
+    ctx: click.Context,
+    *,
+    number: int,
+    dry_run: bool,
+    yes: bool,
+    estate: Path | None,
+    guard: Guard,
+    parallelism: int,
+    output: str,
 ) -> int:
     """Bring live values back to what they were right after history entry N, passwords included.
 
-    What was changed since is restored, what was made since is deleted, what was deleted since comes back; resources
-    that are held stay. It is shown and asked for like any plan, restarts and probes what it touches, and is taken back
-    when a probe fails. The files still say what they said: the next apply brings their values again, so revert them
+    What was changed since is restored, what an apply made since is deleted, what was deleted since comes back;
+    resources that are held stay. Deletions have the limits of `plan --prune`, and one that is not allowed refuses the
+    whole. It is shown, held against guardrails and asked for like any plan, restarts and probes what it touches, and is
+    taken back when a probe fails. The policies are those that the newest apply of a directory was held against, and
+    what --policies adds. The files still say what they said: the next apply brings their values again, so revert them
     too.
 
     \b
       reconcile history
       reconcile rollback --to 3 --dry-run
       reconcile rollback --to 3
+      reconcile rollback --to 3 --delete Mailbox/carol
 
     Exit code 0: done, or nothing to do; 1: an error (with --dry-run 2: there are changes).
     """
     state = state_directory(ctx)
     if dry_run:
         with open_reader(ctx) as reader:
-            planned, _ = _planned(state, reader, number)
+            planned, _ = _planned(ctx, reader, number, guard=guard, estate=estate)
         _show(planned, output)
-        return DONE if planned.plan.is_empty else CHANGES
+        return exit_code(planned)
     state.make()
     author = Author(current_user())
     run = Run(output=output, parallelism=parallelism)
     with open_target(ctx) as target, apply_lock(state.apply_lock, actor=author.user):
         applier = run.applier(target, state, author)
         run.settle(applier)
-        planned, special = _planned(state, target, number)
+        planned, special = _planned(ctx, target, number, guard=guard, estate=estate)
         _show(planned, output)
         if planned.plan.is_empty:
             return DONE
+        refuse_blocked(planned)
         refuse_incomplete(planned.plan)
         if not _is_agreed(yes=yes):
             return ERROR
         return run.carry_out(applier, planned, special=special)
 
 
-def _planned(state: StateDirectory, reader: Reader, number: int) -> tuple[Planned, Special]:
-    found = entry(state.history, number)
-    back = plan_return(found, reader, history=_shown(state.history), holds=active(state.holds))
+def _planned(
+    ctx: click.Context, reader: Reader, number: int, *, guard: Guard, estate: Path | None
+) -> tuple[Planned, Special]:
+    """The way back, held against guardrails; what stands against it is told."""
+    state = state_directory(ctx)
+    found, history = entry(state.history, number), _shown(state.history)
+    back = plan_return(found, reader, history=history, holds=active(state.holds), named=prune_of(ctx).named)
     planned = Planned(back.desired, back.live, back.plan, (), {}, {})
+    planned = judged_return(ctx, planned, guard, estate, elsewhere=Position(history, number, 1))
+    tell_findings(planned)
     return planned, Special(back.restores, {"rollbackTo": number})
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from reconciler.cli.common import DONE, ERROR, format_option, print_json, state_directory, tells_errors
-from reconciler.daemon.process import ask_to_stop, health_of, spawn, wait_until_up
+from reconciler.daemon.process import ask_to_stop, failed_services, health_of, spawn, wait_until_up
+from reconciler.state import StateDirectory
+from reconciler.targets.embedded import EmbeddedReader
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,14 +27,30 @@ def runtime() -> None:
 @click.pass_context
 @tells_errors
 def start(ctx: click.Context) -> int:
-    """Start it in the background and return when it answers. What it says goes to runtime/supervisor.log."""
+    """Start it in the background and return when it answers. What it says goes to runtime/supervisor.log.
+
+    Exit code 0: every service that is to run does; 1: some could not be started, which are named, and the others run.
+    """
     state = state_directory(ctx)
     if (health := health_of(state)) is not None:
         click.echo(f"The runtime runs already, as process {health['pid']}.")
-        return DONE
-    health = wait_until_up(state, spawn(state))
-    click.echo(f"The runtime runs as process {health['pid']}; its state is in {state.path}.")
-    return DONE
+    else:
+        health = wait_until_up(state, spawn(state))
+        click.echo(f"The runtime runs as process {health['pid']}; its state is in {state.path}.")
+    return ERROR if _tell_failed(state) else DONE
+
+
+def _tell_failed(state: StateDirectory) -> int:
+    """How many services could not be started; which, why, and how to go on is on standard error."""
+    with EmbeddedReader(state) as reader:
+        failed = failed_services(reader.status())
+    for service, error in failed:
+        click.echo(f"{service} could not be started: {error}", err=True)
+    if failed:
+        click.echo(
+            "When that is mended, `reconcile apply DIR` starts what is missing; the others run.", err=True
+        )
+    return len(failed)
 
 
 @runtime.command()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.applying.hold import active
 from reconciler.cli.common import (
     DONE,
     ERROR,
-    ExpectedError,
     current_author,
     open_reader,
     print_text,
@@ -18,18 +20,24 @@ from reconciler.cli.common import (
     tells_errors,
 )
 from reconciler.cli.formats import plan_format_option, print_rendered
+from reconciler.cli.guarded import guarding_of, planned_again
+from reconciler.cli.guardrails import guardrail_options, tell_findings
 from reconciler.cli.selecting import prune_of, selection_of
 from reconciler.declared.layout import locate
-from reconciler.model import Plan, Prune
+from reconciler.expected import ExpectedError
+from reconciler.model import LiveState, Plan, Prune
 from reconciler.pipeline import Planned
 from reconciler.saved import document
 from reconciler.saved.admit import admit, instance_of
 from reconciler.saved.check import Remaining
-from reconciler.saved.document import SavedPlan, SavedPlanError
+from reconciler.saved.document import SavedPlan
 from reconciler.saved.save import new_origin, saved_plan
 from reconciler.saved.used import UsedPlans
 from reconciler.state import StateDirectory
 from reconciler.targets.target import NotRunningError, Reader
+
+if TYPE_CHECKING:
+    from reconciler.guardrails.guard import Guard
 
 estate_option = click.option(
     "--estate",
@@ -39,7 +47,7 @@ estate_option = click.option(
 )
 
 
-def save(planned: Planned, reader: Reader, directory: Path, out: Path) -> None:
+def save(planned: Planned, reader: Reader, directory: Path, out: Path, *, guard: Guard) -> None:
     """Write the plan to `out`, all or nothing. Raises ExpectedError when a guardrail stands against it."""
     if planned.judged.verdict.is_blocking:
         raise ExpectedError(f"{out} was not written: a guardrail stands against this plan")
@@ -53,6 +61,7 @@ def save(planned: Planned, reader: Reader, directory: Path, out: Path) -> None:
     saved = saved_plan(
         planned.plan, desired=planned.desired, live=planned.live, digests=planned.digests, origin=origin
     )
+    saved = replace(saved, guarding=guarding_of(guard, directory, planned.desired))
     _write(out, document.written(saved, reader.digest_key()))
     click.echo(f"Saved as {out}; `reconcile apply {out}` does this and nothing else.", err=True)
 
@@ -69,6 +78,12 @@ def _write(path: Path, content: bytes) -> None:
 def used_plans(state: StateDirectory) -> UsedPlans:
     """Where a state directory keeps which plans were applied."""
     return UsedPlans(state.used_plans)
+
+
+def admitted(ctx: click.Context, saved: SavedPlan, reader: Reader) -> tuple[Remaining, LiveState]:
+    """What is left to do now of a saved plan. Raises SavedPlanError."""
+    state = state_directory(ctx)
+    return admit(saved, reader, used_plans(state), holds=active(state.holds))
 
 
 def refuse_incomplete(plan: Plan) -> None:
@@ -99,30 +114,35 @@ def tell_already(remaining: Remaining) -> None:
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @estate_option
+@guardrail_options
 @plan_format_option
 @click.pass_context
 @tells_errors
-def show(ctx: click.Context, file: Path, estate: Path | None, output: str) -> int:
-    """Show a saved plan, and whether it could be applied now.
+def show(ctx: click.Context, file: Path, estate: Path | None, guard: Guard, output: str) -> int:
+    """Show a saved plan, and whether it could be applied now, as the guardrails are now.
 
     Works on a stale or used plan, and without a runtime. Exit code 0: it could be applied; 1: it could not.
     """
     saved = document.read(file, estate=estate)
     print_rendered(saved.plan, output)
-    verdict, is_good = _verdict(ctx, saved)
+    verdict, is_good = _verdict(ctx, saved, guard, file)
     who = f"Made by {saved.origin.made_by} at {saved.origin.made} for the runtime {saved.origin.instance}."
-    print_text(f"{who}\n{verdict}", err=output != "text")
+    print_text(f"{who}\nDigest {saved.digest}\n{verdict}", err=output != "text")
     return DONE if is_good else ERROR
 
 
-def _verdict(ctx: click.Context, saved: SavedPlan) -> tuple[str, bool]:
+def _verdict(ctx: click.Context, saved: SavedPlan, guard: Guard, file: Path) -> tuple[str, bool]:
     try:
         with open_reader(ctx) as reader:
-            remaining, _ = admit(saved, reader, used_plans(state_directory(ctx)))
-    except SavedPlanError as error:
-        return f"It cannot be applied: {error}", False
+            remaining, live = admitted(ctx, saved, reader)
+        planned = planned_again(saved, remaining, live, guard, file=file)
     except NotRunningError as error:
         return f"Whether it can be applied is not known: {error}", False
+    except ExpectedError as error:
+        return f"It cannot be applied: {error}", False
+    tell_findings(planned)
+    if planned.judged.verdict.is_blocking:
+        return "It cannot be applied: a guardrail stands against it.", False
     if remaining.already:
         return f"It can be applied; {len(remaining.already)} of its changes are so already.", True
     return "It can be applied.", True

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import click
 
-from reconciler.cli.common import DONE, ERROR, ExpectedError, tells_errors
+from reconciler.cli.common import (
+    DONE,
+    ERROR,
+    tells_errors,
+)
+from reconciler.expected import ExpectedError
 from schemas.v1 import json_schema, reference
 
 

@@ -23,14 +23,17 @@ from reconciler.authoring.secret_files import SecretFile, edit_secret, list_secr
 from reconciler.cli.common import (
     DONE,
     ERROR,
-    ExpectedError,
     directory_argument,
     format_option,
     print_diagnostics,
     print_json,
     tells_errors,
 )
-from reconciler.cli.inputs import inputs_options, load_estate
+from reconciler.cli.inputs import inputs_of, inputs_options, load_estate
+from reconciler.declared.layout import OVERLAYS, environments, locate
+from reconciler.declared.load import Loaded
+from reconciler.declared.source import DirectorySource
+from reconciler.expected import ExpectedError
 
 file_argument = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 
@@ -158,17 +161,30 @@ def rotate_all(directory: Path) -> int:
 def list_all(ctx: click.Context, directory: Path, output: str) -> int:
     """Show which encrypted file each declaration uses and who can read it. Needs no identity and shows no secret.
 
+    Of an estate with overlays all environments are looked at, unless one is chosen.
+
     Exit code 1 when a file is missing or the declarations are broken.
     """
-    loaded = load_estate(ctx, directory)
-    print_diagnostics(loaded.diagnostics, loaded.sources)
-    found = list_secrets(directory, loaded.desired)
+    estates = _estates(ctx, directory)
+    for loaded in estates.values():
+        print_diagnostics(loaded.diagnostics, loaded.sources)
+    declared = [(name, loaded.desired) for name, loaded in estates.items()]
+    found = list_secrets(directory, *((name, desired) for name, desired in declared if desired is not None))
     if output == "json":
         print_json({"secrets": [_json(row) for row in found]})
     else:
         _print_list(found)
-    is_bad = loaded.desired is None or any(row.held_for is None for row in found)
+    is_bad = any(desired is None for _, desired in declared) or any(row.held_for is None for row in found)
     return ERROR if is_bad else DONE
+
+
+def _estates(ctx: click.Context, directory: Path) -> dict[str | None, Loaded]:
+    """What is declared: for the environment that is chosen, or for each there is."""
+    root, chosen = locate(directory, inputs_of(ctx).environment)
+    names = environments(DirectorySource(root)) if chosen is None else ()
+    if not names:
+        return {None: load_estate(ctx, directory)}
+    return {name: load_estate(ctx, root / OVERLAYS / name) for name in names}
 
 
 def _print_list(found: tuple[SecretFile, ...]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from reconciler.cli.common import ExpectedError
+from reconciler.expected import ExpectedError
 from reconciler.model import Key, Prune, Selection
 from schemas.v1.kinds import KINDS
 
@@ -52,6 +52,11 @@ def prune_options(command: CommandT) -> CommandT:
         callback=_keep,
         help="Delete what an apply once made and the files no longer declare.",
     )
+    return prune(delete_option(command))
+
+
+def delete_option(command: CommandT) -> CommandT:
+    """Adds --delete."""
     delete = click.option(
         "--delete",
         multiple=True,
@@ -60,7 +65,7 @@ def prune_options(command: CommandT) -> CommandT:
         callback=_keep,
         help="Delete this undeclared resource; the only way for a mailbox, a database or a server. Repeatable.",
     )
-    return prune(delete(command))
+    return delete(command)
 
 
 def selection_of(ctx: click.Context) -> Selection:

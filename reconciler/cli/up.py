@@ -19,7 +19,6 @@ from reconciler.applying.verify import Verifier
 from reconciler.cli.common import (
     DONE,
     ERROR,
-    ExpectedError,
     current_user,
     directory_argument,
     print_diagnostics,
@@ -30,6 +29,7 @@ from reconciler.cli.common import (
     uses_colour,
 )
 from reconciler.cli.daemon import judged, on_signals
+from reconciler.cli.guarded import origin_of
 from reconciler.cli.inputs import inputs_of, inputs_options
 from reconciler.daemon import notices, process, service
 from reconciler.daemon.events import event_of
@@ -42,6 +42,7 @@ from reconciler.daemon.notices import Notice
 from reconciler.daemon.planner import Planner
 from reconciler.daemon.rounds import Healing, Rounds
 from reconciler.declared.layout import Inputs, locate
+from reconciler.expected import ExpectedError
 from reconciler.guardrails.guard import Guard
 from reconciler.rendering.plan_text import render_plan_text
 from reconciler.rendering.report_text import render_report_text
@@ -118,7 +119,11 @@ def _keep_applied(stage: _Stage, *, target: EmbeddedTarget, lease: Lease, wish: 
     ledger = Ledger(state.daemon / "ledger.json", Patience())
     ledger.release("all")
     guard = Guard(environment=stage.inputs.environment)
-    healing = Healing(ledger, judge=lambda planned: judged(planned, feed, guard))
+    healing = Healing(
+        ledger,
+        judge=lambda planned: judged(planned, feed, guard),
+        origin=origin_of(guard, stage.directory),
+    )
     rounds = Rounds(planner, applier, feed, tell=tell, healing=healing)
     loop = Loop(feed, planner, rounds, tell=tell, outside=Outside(wish, check=lease.check))
     service.serve(loop, lease, tell=tell)
@@ -186,6 +191,11 @@ def _(notice: notices.Recovered) -> None:
 def _(notice: notices.Broken) -> None:
     print_diagnostics(notice.diagnostics, notice.sources)
     click.echo("The files are broken: the last good configuration stays live.", err=True)
+
+
+@tell.register
+def _(notice: notices.Warned) -> None:
+    print_diagnostics(notice.diagnostics, notice.sources)
 
 
 @tell.register

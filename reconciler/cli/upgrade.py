@@ -10,7 +10,13 @@ import click
 from reconciler.authoring.formatting import Formatted
 from reconciler.authoring.replacing import replace_file
 from reconciler.authoring.upgrading import upgraded
-from reconciler.cli.common import CHANGES, DONE, ERROR, ExpectedError, tells_errors
+from reconciler.cli.common import (
+    CHANGES,
+    DONE,
+    ERROR,
+    tells_errors,
+)
+from reconciler.expected import ExpectedError
 
 
 @click.command()

@@ -19,6 +19,7 @@ from reconciler.cli.common import (
 )
 from reconciler.cli.formats import FINDINGS, diagnostics_format_option, print_findings
 from reconciler.cli.inputs import inputs_options, load_estate
+from reconciler.declared.layout import locate
 from reconciler.declared.source import DirectorySource
 from reconciler.model import Desired, Diagnostic
 from reconciler.pipeline import has_errors
@@ -47,9 +48,9 @@ def validate(ctx: click.Context, directory: Path, live: bool, output: str) -> in
     loaded = load_estate(ctx, directory)
     if loaded.desired is not None:
         found = tuple(_remarks(loaded.desired, directory, live=live))
+        found += _preflight(ctx, loaded.desired) if live else ()
+        found += tuple(_about_allowances(loaded.desired, directory, (*loaded.diagnostics, *found)))
         loaded = replace(loaded, diagnostics=(*loaded.diagnostics, *found))
-    if live and loaded.desired is not None:
-        loaded = replace(loaded, diagnostics=(*loaded.diagnostics, *_preflight(ctx, loaded.desired)))
     is_bad = loaded.desired is None or has_errors(loaded.diagnostics)
     if output == "json":
         print_json(diagnostics_json(loaded.diagnostics))
@@ -71,6 +72,21 @@ def _remarks(desired: Desired, directory: Path, *, live: bool) -> Iterator[Diagn
     known_better = {"no-certificate", "unknown-domain"} if live else set()
     found = remarks(desired, DirectorySource(directory))
     return (remark for remark in found if remark.code not in known_better)
+
+
+def _about_allowances(
+    desired: Desired, directory: Path, found: tuple[Diagnostic, ...]
+) -> Iterator[Diagnostic]:
+    """What is wrong with the annotations that allow warnings; what guardrails find is not known here."""
+    from reconciler.declared.allowances import of_estate, unused
+    from reconciler.declared.rules import REMARKS
+
+    if allowances := of_estate(desired):
+        from reconciler.guardrails.allowed import problems_of_files
+
+        root, _ = locate(directory, None)
+        yield from problems_of_files(desired, DirectorySource(root))
+        yield from unused(allowances, REMARKS, {one.allowed for one in found if one.allowed is not None})
 
 
 def _preflight(ctx: click.Context, desired: Desired) -> tuple[Diagnostic, ...]:

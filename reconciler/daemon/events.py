@@ -56,7 +56,7 @@ def _(notice: notices.Found) -> Event:
 
 
 @event_of.register
-def _(notice: notices.Unchanged) -> Event:  # noqa: ARG001
+def _(notice: notices.Unchanged) -> Event:  # noqa: ARG001 - singledispatch goes by the parameter's type
     return Event("in-sync", "info", "Live is what the files declare.")
 
 
@@ -71,6 +71,14 @@ def _(notice: notices.Broken) -> Event:
     text = f"The files are broken ({count} {'problem' if count == 1 else 'problems'}), {kept}: {where}{first.message}"
     listed = [_diagnostic(one) for one in notice.diagnostics[:MOST_LISTED]]
     return Event("configuration-broken", "error", text, {"diagnostics": listed, "count": count})
+
+
+@event_of.register
+def _(notice: notices.Warned) -> Event:
+    text = f"The files can be applied, with warnings: {_some([one.message for one in notice.diagnostics], 3)}"
+    listed = [_diagnostic(one) for one in notice.diagnostics[:MOST_LISTED]]
+    data = {"diagnostics": listed, "count": len(notice.diagnostics)}
+    return Event("warnings", "warning", text, data, is_news=False)
 
 
 @event_of.register
@@ -163,7 +171,8 @@ def _(notice: notices.Revision) -> Event:
 @event_of.register
 def _(notice: notices.FetchFailed) -> Event:
     text = f"{notice.error}; what was fetched before stays in use, tried again in {notice.retry_in:g} seconds"
-    return Event("fetch-failed", "warning", text, {"error": notice.error})
+    data = {"error": notice.error, "times": notice.times}
+    return Event("fetch-failed", "warning", text, data, is_news=notice.times == 1)
 
 
 @event_of.register
@@ -190,12 +199,12 @@ def _(notice: notices.LeaseLost) -> Event:
 
 
 @event_of.register
-def _(notice: notices.RoundEnded) -> None:  # noqa: ARG001
+def _(notice: notices.RoundEnded) -> None:  # noqa: ARG001 - singledispatch goes by the parameter's type
     return None
 
 
 @event_of.register
-def _(notice: notices.Stopping) -> Event:  # noqa: ARG001
+def _(notice: notices.Stopping) -> Event:  # noqa: ARG001 - singledispatch goes by the parameter's type
     return Event("stopping", "info", "Stopping", is_news=False)
 
 
@@ -208,6 +217,7 @@ def _plan(plan: Plan, drifted: frozenset[Key]) -> dict[str, Any]:
             "drifted": len(drifted),
             "services": len(impacts),
             "unreadable": len(plan.unreadable),
+            "uncompared": len(plan.uncompared),
             "undeclared": len(plan.undeclared),
         },
         "changes": [_change(change, is_drift=change.key in drifted) for change in plan.changes[:MOST_LISTED]],

@@ -179,9 +179,12 @@ class GitFeed:
         self._stop.set()
 
     def _fetch_until_stopped(self, remote: str, interval: float, ring: Callable[[], None]) -> None:
+        times = 0
         while not self._stop.is_set():
-            if (error := fetch(self._repository.root, remote)) is not None:
-                self._tell(FetchFailed(error, interval))
+            error = fetch(self._repository.root, remote)
+            times = 0 if error is None else times + 1
+            if error is not None:
+                self._tell(FetchFailed(error, interval, times))
             ring()
             self._stop.wait(interval)
 

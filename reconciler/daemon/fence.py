@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from reconciler.model import Key, LiveState, Observed, Present, ServiceState
 from reconciler.secret import SecretValue
 from reconciler.targets.target import (
+    NO_DIGESTS,
     NONE_KNOWN,
     Attribution,
     Converged,
@@ -32,9 +33,15 @@ class FencedTarget:
         self._target = target
         self._check = check
 
-    def observe(self, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveState:
+    def prepare(self) -> None:
+        """As the target."""
+        self._target.prepare()
+
+    def observe(
+        self, known: Mapping[Key, Spec] = NONE_KNOWN, digests: Mapping[Key, str] = NO_DIGESTS
+    ) -> LiveState:
         """Passed on."""
-        return self._target.observe(known)
+        return self._target.observe(known, digests)
 
     def changes_since(self, since: LiveChanges | None, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveChanges:
         """Passed on."""

@@ -32,6 +32,7 @@ class Metrics:
         self._failure: str | None = None
         self._broken: str | None = None
         self._barred: str | None = None
+        self._blocked: str | None = None
         self._is_standby = False
         self._is_leading = False
         self._ended_at: float | None = None
@@ -54,11 +55,15 @@ class Metrics:
         )
         self._last_success = self._gauge("last_success_timestamp_seconds", "When a round last ended well.")
         self._is_good = self._gauge("configuration_good", "1 while the files can be applied.")
+        self._is_barred = self._gauge(
+            "configuration_barred", "1 while a configuration that was rolled back is not applied again."
+        )
         self._declared = self._gauge("declared_resources", "Resources that the files declare.")
         self._drift = self._gauge("drifted_resources", "Resources that live differs in by hand.", "kind")
         self._pending = self._gauge("pending_changes", "Changes of the files that are not live yet.", "kind")
         self._owed = self._gauge("pending_services", "Services that wait for their configuration.")
         self._unreadable = self._gauge("unreadable_resources", "Live resources that could not be read.")
+        self._uncompared = self._gauge("uncompared_secrets", "Declared secrets that cannot be opened here.")
         self._left = self._gauge("left_alone", "Resources and services that healing leaves alone.")
         self._leading = self._gauge("leading", "1 while this daemon holds the lease.")
         self._token = self._gauge("lease_token", "The fencing token of the lease.")
@@ -71,7 +76,8 @@ class Metrics:
         """Every reason not to trust this daemon now; none when it stands by."""
         if self._is_standby:
             return []
-        found = [reason for reason in (self._failure, self._broken, self._barred) if reason]
+        reasons = (self._failure, self._broken, self._barred, self._blocked)
+        found = [reason for reason in reasons if reason]
         silent = self._clock() - (self._ended_at or self._started_at)
         if self._longest_silence is not None and silent > self._longest_silence:
             found.append(f"no round has ended for {silent:.0f} seconds")
@@ -93,10 +99,14 @@ class Metrics:
         self._seconds.observe(notice.seconds)
         self._ended_at = self._clock()
         self._failure = None
-        if notice.is_success:
-            self._last_success.set(self._ended_at)
-            self._broken = self._barred = None
+        self._barred = notice.barred and f"the configuration is not applied: {notice.barred}"
+        self._is_barred.set(notice.barred is not None)
+        if notice.has_good_files:
+            self._broken = None
             self._is_good.set(1)
+        if notice.is_success:
+            self._blocked = None
+            self._last_success.set(self._ended_at)
         self._declared.set(notice.declared)
         self._left.set(len(notice.left_alone))
         if notice.plan is not None:
@@ -111,6 +121,7 @@ class Metrics:
                 gauge.labels(kind).set(count)
         self._owed.set(len(plan.owed))
         self._unreadable.set(len(plan.unreadable))
+        self._uncompared.set(len(plan.uncompared))
 
     @take.register
     def _(self, notice: notices.Applied) -> None:
@@ -125,12 +136,8 @@ class Metrics:
         self._broken = f"the files are broken: {notice.diagnostics[0].message}"
 
     @take.register
-    def _(self, notice: notices.Barred) -> None:
-        self._barred = f"the configuration was rolled back: {notice.error}"
-
-    @take.register
     def _(self, notice: notices.Blocked) -> None:
-        self._barred = f"guardrails stand against the plan: {notice.diagnostics[0].message}"
+        self._blocked = f"guardrails stand against the plan: {notice.diagnostics[0].message}"
 
     @take.register
     def _(self, notice: notices.Failed) -> None:

@@ -29,6 +29,15 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """The files can be applied, but not all is well: secrets that nobody here can open and compare, moves of mail that
+    are refused, names that will go. Told when it is another list than before."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[Path, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Unchanged:
     """Live is what the files declare."""
 
@@ -118,10 +127,11 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed:
-    """`git fetch` did not work; what was fetched before stays in use."""
+    """`git fetch` did not work; what was fetched before stays in use. `times` in a row."""
 
     error: str
     retry_in: float
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +158,8 @@ class LeaseLost:
 
 @dataclass(frozen=True, slots=True)
 class RoundEnded:
-    """One round is over: how long it took, and what there is to count."""
+    """One round is over: how long it took, and what there is to count. `has_good_files`: they can be read and checked;
+    `barred`: why that configuration is not applied as a whole."""
 
     seconds: float
     is_success: bool
@@ -156,6 +167,8 @@ class RoundEnded:
     drifted: frozenset[Key] = frozenset()
     declared: int = 0
     left_alone: Mapping[str, str] = field(default_factory=dict)
+    has_good_files: bool = True
+    barred: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +179,7 @@ class Stopping:
 Notice = (
     Recovered
     | Broken
+    | Warned
     | Unchanged
     | Found
     | LeftAlone

@@ -1,8 +1,9 @@
 """Plans for the daemon: one from everything, and one in milliseconds when a file was saved.
 
 The same functions as `reconcile plan`, with what was read before kept in memory: declarations by content hash, the live
-state by revision. It only looks. It keeps the last good configuration, so that drift is still seen, and healed, while
-the files are broken. `rounds` calls it.
+state by revision. What takes long can be done ahead, in another thread, while quick plans are made. It only looks. It
+keeps the last good configuration, so that drift is still seen, and healed, while the files are broken. `rounds` and
+`loop` call it.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from pathlib import Path
 
 from reconciler.applying.secrets import digests
 from reconciler.daemon.feed import Feed
-from reconciler.daemon.live_view import LiveView
+from reconciler.daemon.live_view import LiveView, Moment
 from reconciler.declared.cache import MemoryCache
 from reconciler.declared.incremental import edited
 from reconciler.declared.layout import Inputs
 from reconciler.declared.load import Loaded, load
-from reconciler.model import Desired, Hold, Key, LiveState, Plan, Reach, Selection
+from reconciler.model import Desired, Diagnostic, Hold, Key, LiveState, Plan, Reach, Selection
 from reconciler.pipeline import NO_INPUTS, Planned, Rejected, has_errors
+from reconciler.planning.moves import move_problems
 from reconciler.planning.plan import make_plan
-from reconciler.planning.rename import rename_problems
 from reconciler.targets.target import Reader
 from schemas.v1.base import Spec
 from schemas.v1.certificate import Certificate
@@ -35,22 +36,25 @@ Holds = Callable[[], tuple[Hold, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _Good:
-    """A configuration without errors, and the keyed digests of its secrets."""
+    """A configuration without errors, its warnings, and the keyed digests of its secrets."""
 
     loaded: Loaded
     desired: Desired
     digests: Digests
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """A plan and what it was made from. `aim` is over the configuration and its secrets: equal for two configurations
-    that an apply cannot tell apart."""
+    that an apply cannot tell apart. `moves` are changes that would leave mail behind, and are never applied."""
 
     planned: Planned
+    seen: Moment
     digests: Digests
     aim: str
     holds: tuple[Hold, ...] = ()
+    moves: tuple[Diagnostic, ...] = ()
 
     def narrowed(self, selection: Selection) -> Plan:
         """The same for a part of the estate. Raises SelectionError."""
@@ -61,6 +65,15 @@ class View:
             selection=selection,
             holds=self.holds,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What was found before a round began: the files (None: they are what they were), and the plan, if there can be
+    one."""
+
+    files: _Good | Rejected | None
+    view: View | None
 
 
 class Planner:
@@ -77,6 +90,7 @@ class Planner:
         self._live = LiveView(reader)
         self._good: _Good | None = None
         self._last: View | None = None
+        self._ahead: Ahead | None = None
 
     @property
     def has_good(self) -> bool:
@@ -88,8 +102,29 @@ class Planner:
         """What was live when it was last looked at whole."""
         return self._last.planned.live if self._last else None
 
+    def look_ahead(self, *, reads: bool) -> Ahead:
+        """What the next `read` (only if it `reads`) and `plan` would find; may run in another thread, beside `quick`.
+        Raises TargetError, GitError."""
+        files = self._load() if reads else None
+        good = files if isinstance(files, _Good) else self._good
+        return Ahead(files, self._view(good) if good else None)
+
+    def adopt(self, ahead: Ahead) -> None:
+        """Let the next `read` and `plan` use this."""
+        self._ahead = ahead
+
     def read(self) -> Rejected | None:
         """Read the files; what is wrong with them, if they are not to be used. Raises TargetError, GitError."""
+        found = self._ahead.files if self._ahead else None
+        found = found or self._load()
+        if isinstance(found, Rejected):
+            return found
+        self._settle_memory()
+        self._good = found
+        self._feed.refer_to(referred_files(found.desired))
+        return None
+
+    def _load(self) -> _Good | Rejected:
         with self._feed.open() as source:
             inputs = self._inputs
             loaded = load(
@@ -98,26 +133,32 @@ class Planner:
         if loaded.desired is None or has_errors(loaded.diagnostics):
             return Rejected(loaded.diagnostics, loaded.sources)
         found, problems = digests(loaded.desired, self._reader.digest_key())
-        problems = (*problems, *rename_problems(loaded.desired))
-        if has_errors(problems):
-            return Rejected((*loaded.diagnostics, *problems), loaded.sources)
-        self._good = _Good(loaded, loaded.desired, found)
-        self._feed.refer_to(referred_files(loaded.desired))
-        _settle_memory()
-        return None
+        diagnostics = (*loaded.diagnostics, *problems)
+        if has_errors(diagnostics):
+            return Rejected(diagnostics, loaded.sources)
+        return _Good(loaded, loaded.desired, found, diagnostics)
 
     def plan(self) -> View | None:
         """The last good configuration against what is live now; None when there is none. Raises TargetError."""
-        if (good := self._good) is None:
-            return None
-        live = self._live.refresh(_specs(good.desired))
-        holds = self._holds()
-        plan = make_plan(good.desired, live, digests=good.digests, holds=holds)
-        planned = Planned(
-            good.desired, live, plan, good.loaded.diagnostics, good.loaded.sources, good.digests
-        )
-        self._last = View(planned, good.digests, _aim(good), holds)
+        ahead, self._ahead = self._ahead, None
+        if self._good is not None:
+            self._last = (ahead and ahead.view) or self._view(self._good)
         return self._last
+
+    def _view(self, good: _Good) -> View:
+        seen = self._live.refresh(_specs(good.desired))
+        holds = self._holds()
+        plan = make_plan(good.desired, seen.live, digests=good.digests, holds=holds)
+        planned = Planned(good.desired, seen.live, plan, good.diagnostics, good.loaded.sources, good.digests)
+        moves = tuple(move_problems(plan, good.desired, seen.live))
+        return View(planned, seen, good.digests, _aim(good), holds, moves)
+
+    def _settle_memory(self) -> None:
+        """What was read stays for long: the collector need not walk over it again and again, which would take longer
+        than a quick plan. Reading leaves no cycles behind, but the start of the program does."""
+        if self._good is None:
+            gc.collect()
+        gc.freeze()
 
     def quick(self, before: Mapping[Path, str]) -> Plan | None:
         """A plan after these files were saved, if that can be told without reading everything. Raises TargetError."""
@@ -126,7 +167,7 @@ class Planner:
             return None
         with self._feed.open() as source:
             found = edited(good.loaded, source, before=before, cache=self._cache)
-        if found is None or self._live.has_moved(_specs(found.desired)):
+        if found is None or self._live.has_moved(last.seen, _specs(found.desired)):
             return None
         if self._holds():
             return None
@@ -174,11 +215,10 @@ def _servers(desired: Desired) -> Iterable[Key]:
 
 def _aim(good: _Good) -> str:
     secrets = sorted([*key, sorted(found.items())] for key, found in good.digests.items())
-    return hashlib.sha256(json.dumps([good.desired.digest, secrets]).encode()).hexdigest()
-
-
-def _settle_memory() -> None:
-    """What was read stays for long: the collector need not walk over it again and again, which would take longer than a
-    quick plan. What reading left behind goes first."""
-    gc.collect()
-    gc.freeze()
+    # A thumbprint that was read from a file is no part of the configuration's digest.
+    thumbprints = sorted(
+        [*key, resource.spec.thumbprint or ""]
+        for key, resource in good.desired.resources.items()
+        if isinstance(resource.spec, Certificate)
+    )
+    return hashlib.sha256(json.dumps([good.desired.digest, secrets, thumbprints]).encode()).hexdigest()

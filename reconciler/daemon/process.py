@@ -13,8 +13,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from reconciler.age import IDENTITY_FILE, IDENTITY_KEY
+from reconciler.expected import ExpectedError
 from reconciler.state import StateDirectory, append_private
 from reconciler.targets.embedded import EmbeddedReader, EmbeddedTarget
 from reconciler.targets.target import Json, NotRunningError, TransientError
@@ -29,7 +31,7 @@ _NOT_FOR_THE_RUNTIME = (IDENTITY_FILE, IDENTITY_KEY)
 SHOWN_LOG_LINES = 20
 
 
-class RuntimeProcessError(Exception):
+class RuntimeProcessError(ExpectedError):
     """The runtime did not start or did not end; the text says what its log says."""
 
 
@@ -71,6 +73,17 @@ def health_of(state: StateDirectory) -> Json | None:
             return reader.health()
     except (NotRunningError, TransientError):
         return None
+
+
+def failed_services(status: Json) -> list[tuple[str, str]]:
+    """Each service that is to run and does not, and why."""
+    servers: Any = status["servers"]
+    return [
+        (service["id"], service["lastError"] or "the runtime gives no reason")
+        for server in servers
+        for service in server["services"]
+        if service["state"] == "failed"
+    ]
 
 
 def ask_to_stop(state: StateDirectory) -> None:

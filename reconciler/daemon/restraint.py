@@ -1,7 +1,8 @@
 """What is left alone when the daemon heals, and who is to blame when that fails. Pure but for asking the ledger.
 
-A change is left alone when its kind is not switched on, somebody holds it, it waits after a failure, it flaps, or its
-live value cannot be read; and so is a change that refers to a resource whose creation is left alone. `rounds` calls it.
+A change is left alone when its kind is not switched on, somebody holds it, it waits after a failure, it flaps, its live
+value cannot be read, or mail would be left behind; and so is a change that refers to a resource whose creation is left
+alone. `rounds` calls it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.planner import View
 from reconciler.model import Action, Change, Key, Outcome, Plan, Report, Selection, ServiceImpact
+from reconciler.planning.moves import refused_moves
 from schemas.v1.base import Spec
 from schemas.v1.facts import fields
 
@@ -50,6 +52,7 @@ def chosen(view: View, *, kinds: frozenset[str], ledger: Ledger) -> Choice:
     for change in plan.changes:
         if (why := _why_not(change, kinds=kinds, ledger=ledger)) is not None:
             left[str(change.key)] = why
+    left |= {str(key): reason for key, reason in refused_moves(plan, view.planned.desired, view.planned.live)}
     left |= _dependents(view, left, {key for key, _ in plan.held})
     owed = {one.service: why for one in plan.owed if (why := _why_not_owed(one, kinds, ledger))}
     return Choice(Selection(exclude=tuple(_pattern(subject) for subject in left)), left | owed, held)

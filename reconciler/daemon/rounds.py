@@ -13,9 +13,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from reconciler.applying.apply import Applier
+from pydantic import JsonValue
+
+from reconciler.applying.apply import Applier, Special
 from reconciler.applying.history import Author, failed_configuration
 from reconciler.applying.journal import unfinished
 from reconciler.applying.lock import apply_lock
@@ -42,11 +44,12 @@ def no_judge(_: Planned) -> Judged:
 @dataclass(frozen=True, slots=True)
 class Healing:
     """What may be changed, and what speaks against it: only these `kinds` (none given: every kind), nothing that the
-    ledger remembers, no plan that `judge` blocks."""
+    ledger remembers, no plan that `judge` blocks. `origin` is what the history says of where an apply comes from."""
 
     ledger: Ledger
     kinds: frozenset[str] = frozenset()
     judge: Judge = no_judge
+    origin: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 class Rounds:
@@ -65,11 +68,17 @@ class Rounds:
         self._told: object = None
         self._left: Mapping[str, str] = {}
         self._blocked: tuple[Diagnostic, ...] = ()
+        self._warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def heals(self) -> bool:
         """True when rounds may write."""
         return self._healing is not None
+
+    @property
+    def must_read(self) -> bool:
+        """True when the files were broken: what mends them may lie beside them."""
+        return self._broken is not None
 
     def next_try(self) -> float | None:
         """Seconds until a resource that waits may be tried again."""
@@ -83,15 +92,15 @@ class Rounds:
             self._left = {}
 
     def run(self, *, has_news: bool, reads: bool = True) -> bool:
-        """One round; false when the files are broken or an apply failed. `has_news`: something was saved, so say also
-        that nothing has to be done. `reads` False: the files are what they were. Raises LockedError, TargetError,
-        GitError, JournalError, HoldError, SecretError, OSError."""
+        """One round; false when the files are broken, barred or blocked, or an apply failed. `has_news`: something was
+        saved, so say also that nothing has to be done. `reads` False: the files are what they were. Raises LockedError,
+        TargetError, GitError, JournalError, HoldError, SecretError, OSError."""
         started = time.monotonic()
         lock = apply_lock(self._applier.state.apply_lock, actor=self._applier.author.user)
         with lock if self._healing else nullcontext():
             if self._healing:
                 self._recover()
-            view = self._view(has_news=has_news, reads=reads or self._broken is not None)
+            view = self._view(has_news=has_news, reads=reads or self.must_read)
             is_good = self._broken is None
             if view is not None and self._healing:
                 is_good = self._heal(view, self._healing) and is_good
@@ -119,6 +128,7 @@ class Rounds:
             self._tell(notices.Broken(rejected.diagnostics, rejected.sources, self._planner.has_good))
         view = self._planner.plan()
         if view is not None:
+            self._tell_warnings(view)
             self._tell_view(view, has_news=has_news and rejected is None)
         return view
 
@@ -133,6 +143,13 @@ class Rounds:
             self._tell(notices.Found(plan, self._drifted(plan, view.planned.live)))
         self._told = signature
 
+    def _tell_warnings(self, view: View) -> None:
+        """What is left alone when healing is told as such."""
+        warnings = view.planned.diagnostics + (() if self.heals else view.moves)
+        if warnings and warnings != self._warnings:
+            self._tell(notices.Warned(warnings, view.planned.sources))
+        self._warnings = warnings
+
     def _drifted(self, plan: Plan, live: LiveState | None) -> frozenset[Key]:
         return frozenset(change.key for change in plan.changes if self._is_drift(change, live))
 
@@ -146,13 +163,13 @@ class Rounds:
     # -- healing -------------------------------------------------------------------------------------------------------
 
     def _heal(self, view: View, healing: Healing) -> bool:
-        """Apply what may be applied; true unless that failed."""
+        """Apply what may be applied; true unless that failed, or the whole is not to be applied."""
         if healing.ledger.declare(view.aim):
             self._bar_if_it_failed(view, healing.ledger)
         choice = chosen(view, kinds=healing.kinds, ledger=healing.ledger)
         self._tell_left({**choice.held, **choice.left})
         if choice.is_nothing:
-            return True
+            return False
         if view.planned.plan.is_empty and not view.planned.plan.unreadable:
             healing.ledger.note_in_sync(view.aim)
         plan = choice.plan(view)
@@ -174,7 +191,8 @@ class Rounds:
         self._tell(notices.Applying(plan))
         drifted = self._drifted(plan, view.planned.live)
         applier = replace(self._applier, author=Author(self._applier.author.user, self._feed.commit()))
-        report = applier.apply(plan, desired=view.planned.desired, live=view.planned.live)
+        special = Special(origin=healing.origin)
+        report = applier.apply(plan, desired=view.planned.desired, live=view.planned.live, special=special)
         self._told = None
         self._tell(notices.Applied(plan, report, drifted))
         if report.is_success:
@@ -218,7 +236,18 @@ class Rounds:
         plan = view.planned.plan if view else None
         drifted = self._drifted(plan, view.planned.live) if view and plan else frozenset()
         declared = len(view.planned.desired.resources) if view else 0
-        self._tell(notices.RoundEnded(seconds, is_success, plan, drifted, declared, self._left))
+        ledger = self._healing.ledger if self._healing else None
+        ended = notices.RoundEnded(
+            seconds,
+            is_success,
+            has_good_files=self._broken is None,
+            barred=ledger.why_not_at_all(view.aim) if ledger and view else None,
+            plan=plan,
+            drifted=drifted,
+            declared=declared,
+            left_alone=self._left,
+        )
+        self._tell(ended)
 
 
 def _signature(plan: Plan) -> object:

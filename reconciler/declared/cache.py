@@ -13,18 +13,16 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import schemas.v1
 from reconciler.declared.check import Declaration
-from reconciler.declared.digest import declared_values, meaning
 from reconciler.declared.frozen import Frozen, freeze
 from reconciler.declared.item import Item, Record
 from reconciler.declared.positions import Document
 
-VERSION = 2  # of the form of this file and of what `reader` makes of YAML; raise it when either changes
+VERSION = 3  # of the form of this file and of what `reader` makes of YAML; raise it when either changes
 
 #: For each document its value, its marks, what it declares, and the digest of the variables that made it so.
 Entry = list[tuple[object, str, Frozen | None, str]]
@@ -106,8 +104,8 @@ class MemoryCache:
         return found if len(found) == len(record.items) else None
 
     def put(self, key: str, declarations: Iterable[Declaration]) -> None:
-        """Keep them, with the digest of each spec, which is asked for in every reading."""
-        items = [Item(found.document, (), declaration=_with_meaning(found)) for found in declarations]
+        """Keep them for the next reading."""
+        items = [Item(found.document, (), declaration=found) for found in declarations]
         if items and items[0].declaration is not None:
             file = items[0].declaration.file
             self._used[key, file] = Record(file, key, has_references=False, items=items)
@@ -129,8 +127,7 @@ class MemoryCache:
         bound = variables if record.has_references else ""
         kept = Record(record.path, record.key, has_references=record.has_references)
         for item in record.items:
-            declaration = None if item.declaration is None else _with_meaning(item.declaration)
-            kept.items.append(Item(item.document, (), bound=bound, declaration=declaration))
+            kept.items.append(Item(item.document, (), bound=bound, declaration=item.declaration))
         self._used[record.key, record.path] = kept
 
     def drop(self, record: Record) -> None:
@@ -140,12 +137,6 @@ class MemoryCache:
     def save(self) -> None:
         """A reading is over: what it did not use is forgotten at the end of the next."""
         self._known, self._used = self._used, {}
-
-
-def _with_meaning(declaration: Declaration) -> Declaration:
-    if declaration.meaning is not None:
-        return declaration
-    return replace(declaration, meaning=meaning(declared_values(declaration.spec)))
 
 
 Cache = ParseCache | MemoryCache

@@ -90,7 +90,9 @@ def _problems(
         expired = _BadFileError(
             f"expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC", "renew it"
         )
-        yield replace(_about(resource, _CERTIFICATE, certificate_file, expired), severity=Severity.WARNING)
+        found = _about(resource, _CERTIFICATE, certificate_file, expired)
+        code = "certificate-expired"
+        yield replace(found, code=code, severity=Severity.WARNING, allowed=resource.allows(code))
 
 
 def _about(resource: Resource, path: str, file: str, failure: _BadFileError) -> Diagnostic:

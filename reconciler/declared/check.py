@@ -16,12 +16,14 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from reconciler.declared.allowances import ALLOW, allowances, unreasoned
 from reconciler.declared.positions import Document, Mark, Step, Trail, index, path_text
 from reconciler.declared.sentences import Sentence, secret_in_clear, sentence, show
 from reconciler.declared.suggest import did_you_mean
 from reconciler.declared.syntax import error
 from reconciler.model import Diagnostic, Position
 from schemas.v1.base import Model, Spec
+from schemas.v1.canonical import digest_canonical
 from schemas.v1.codec import parse_spec
 from schemas.v1.document import API_VERSION, VARIABLES, Lifecycle, Metadata, ServerSelector, parse_selector
 from schemas.v1.facts import fields, find
@@ -39,8 +41,8 @@ _VARIABLE_NAME = "start with a letter; letters, digits and _ may follow, 64 at m
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A checked document: its spec is valid by itself, its names and references are not looked up yet. `meaning` is the
-    digest of its spec where a former run left it."""
+    """A checked document: its spec is valid by itself, its names and references are not looked up yet. `digest` is that
+    of the spec's canonical form."""
 
     kind: Kind
     metadata: Metadata
@@ -49,7 +51,7 @@ class Declaration:
     lifecycle: Lifecycle | None
     document: Document
     file: Path
-    meaning: str | None = None
+    digest: str
 
 
 def check(document: Document, file: Path) -> tuple[Declaration | None, tuple[Diagnostic, ...]]:
@@ -93,7 +95,12 @@ class Checker:
             return None
         if lifecycle is not None and not self._knows_ignored(kind, lifecycle):
             return None
-        return Declaration(kind, metadata, spec, servers, lifecycle, self.document, self.file)
+        if ALLOW in metadata.annotations:
+            self.problems.extend(unreasoned(allowances(self.document, self.file)))
+            if self.problems:
+                return None
+        digest = digest_canonical(spec)
+        return Declaration(kind, metadata, spec, servers, lifecycle, self.document, self.file, digest)
 
     def variables(self) -> Mapping[str, Variable]:
         """The variables of a document of kind Variables, as far as they are good; their values are not looked at."""

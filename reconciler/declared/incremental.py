@@ -49,7 +49,8 @@ def edited(
 ) -> Edited | None:
     """`loaded` with the present content of the files of `before` (each with the content hash that it was loaded
     with); None when that takes a whole reading."""
-    if loaded.desired is None or loaded.diagnostics or len(before) > MOST_FILES:
+    warned = {one.position.file if one.position else None for one in loaded.diagnostics}
+    if loaded.desired is None or not warned.isdisjoint(before) or len(before) > MOST_FILES:
         return None
     new: dict[Key, Resource] = {}
     for path, old_hash in before.items():

@@ -39,7 +39,7 @@ class Layout:
 def locate(directory: Path, environment: str | None) -> tuple[Path, str | None]:
     """The directory that holds base/ and overlays/, and the environment, when given one of its overlays; else the two
     as they are."""
-    whole = Path(os.path.abspath(directory))  # noqa: PTH100
+    whole = Path(os.path.abspath(directory))  # noqa: PTH100 - resolve() would follow symbolic links
     if whole.parent.name != OVERLAYS or not (whole.parent.parent / BASE).is_dir():
         return directory, environment
     is_plain = len(directory.parts) > 2 and directory.parts[-2] == OVERLAYS
@@ -61,6 +61,12 @@ def layout(source: Source, environment: str | None) -> Layout | Diagnostic:
         return _not_chosen(root, environment, environments)
     patches = source.yaml_files(root / OVERLAYS / environment)
     return Layout(source.yaml_files(root / BASE), patches, tuple(map(_not_read, _stray(source))))
+
+
+def environments(source: Source) -> tuple[str, ...]:
+    """The overlays of a layered directory; none of a plain one."""
+    is_layered = BASE in source.directories(source.root)
+    return tuple(source.directories(source.root / OVERLAYS)) if is_layered else ()
 
 
 def _stray(source: Source) -> list[Path]:

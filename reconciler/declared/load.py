@@ -27,7 +27,6 @@ from reconciler.declared.layout import Layout, layout, locate
 from reconciler.declared.older import advice, renew, version_of
 from reconciler.declared.overlays import combine, missing_base
 from reconciler.declared.positions import Document
-from reconciler.declared.reader import read
 from reconciler.declared.resolve import Resolver, known_names
 from reconciler.declared.secrets import missing_files
 from reconciler.declared.sentences import SECRET_CODES
@@ -74,8 +73,8 @@ def load(
 
 
 class _Loading:
-    """One run: what the files hold, stage by stage. `broken` are documents with problems, `unread` what could not be
-    read as documents."""
+    """One run: what the files hold, stage by stage. `broken` are documents with problems, `refused` those of them in
+    the newest form, `unread` is what could not be read as documents."""
 
     def __init__(self, source: Source, cache: Cache) -> None:
         self.source = source
@@ -85,6 +84,7 @@ class _Loading:
         self.records: list[Record] = []
         self.declarations: list[Declaration] = []
         self.broken: list[Document] = []
+        self.refused: list[tuple[Document, Path]] = []
         self.problems: list[Diagnostic] = []
         self.unread: list[Diagnostic] = []
 
@@ -128,6 +128,8 @@ class _Loading:
         return items
 
     def _parse(self, record: Record, content: bytes, *, is_partial: bool) -> None:
+        from reconciler.declared.reader import read  # the YAML library, where a cache does not spare it
+
         documents, unread = read(content, record.path)
         record.items = [
             Item(document, (record,)) for document in documents if not is_policy(document, record.path)
@@ -184,6 +186,7 @@ class _Loading:
     def _refuse(self, item: Item, document: Document, problems: Iterable[Diagnostic]) -> None:
         item.complain()
         self.broken.append(document)
+        self.refused.append((document, item.file))
         self.problems.extend(problems)
 
     def _keep(self) -> None:
@@ -193,21 +196,25 @@ class _Loading:
             else:
                 self.cache.drop(record)
         self.cache.save()
+        for record in self.records:
+            record.items = []  # which know their record: no cycle shall be left for the collector
 
     def _resolved(self) -> tuple[Desired, list[Diagnostic]]:
         """What the declarations mean together."""
         resolver = Resolver(self.declarations, known_names(self.broken, is_complete=not self.unread))
         resolver.run()
+        for document, file in self.refused:
+            resolver.check_refused(document, file)
         resources = resolver.resources
         certificates, unusable = resolve_certificates(resources, self.source)
         resources.update(certificates)
         problems = [*resolver.problems, *unusable, *clashes(resources)]
         if self.source.holds_secrets:
             problems.extend(missing_files(resources.values()))
-        # What a certificate means is known only now that its file has been read.
-        meanings = {key: found for key, found in resolver.meanings.items() if key not in certificates}
-        digest = configuration_digest(resources, meanings, root=self.source.root)
-        return Desired(resources, digest), problems
+        # What a certificate from a file is, is known only now that the file has been read.
+        digests = {key: found for key, found in resolver.digests.items() if key not in certificates}
+        digest = configuration_digest(resources, digests, root=self.source.root)
+        return Desired(resources, digest, digests), problems
 
 
 def _is_variables(item: Item) -> bool:

@@ -50,9 +50,13 @@ def not_enforced(desired: Desired) -> Iterator[Diagnostic]:
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for key, resource in desired.resources.items():
         values = resource.spec.__dict__
-        for path, attribute, default in _waiting(key.kind):
-            if values[attribute] != default:
-                found[key.kind, path].append(key.name)
+        waiting = [path for path, name, default in _waiting(key.kind) if values[name] != default]
+        if waiting and resource.allows("not-enforced"):
+            message = f"{key}: declared, not yet enforced: {', '.join(waiting)}"
+            yield _about(resource, waiting[0], "not-enforced", message, f"see `reconcile explain {key.kind}`")
+            continue
+        for path in waiting:
+            found[key.kind, path].append(key.name)
     if not found:
         return
     words = [f"{kind}/{_some(names)} {path}" for (kind, path), names in found.items()]
@@ -151,7 +155,8 @@ def _unknown_domains(desired: Desired) -> Iterator[Diagnostic]:
             continue
         domain = resource.spec.primary_smtp_address.rpartition("@")[2].lower()
         if domain not in told and not _is_accepted(domain, accepted):
-            told.add(domain)
+            if not resource.allows("unknown-domain"):
+                told.add(domain)
             message = f"{key}: no AcceptedDomain covers {domain}, so no mail arrives for it"
             hint = f"declare an AcceptedDomain with domainName: {domain}"
             yield _about(resource, "primarySmtpAddress", "unknown-domain", message, hint)
@@ -173,4 +178,5 @@ def _is_accepted(domain: str, accepted: frozenset[str]) -> bool:
 
 
 def _about(resource: Resource, path: str, code: str, message: str, hint: str) -> Diagnostic:
-    return Diagnostic(code, Severity.WARNING, message, resource.position(path), hint)
+    allowed = resource.allows(code)
+    return Diagnostic(code, Severity.WARNING, message, resource.position(path), hint, allowed)

@@ -13,6 +13,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from reconciler.declared.allowances import ALLOW, allowances
 from reconciler.declared.check import Declaration
 from reconciler.declared.positions import Document, Positions, index
 from reconciler.declared.secrets import take_secrets
@@ -21,6 +22,8 @@ from reconciler.declared.syntax import error
 from reconciler.model import Diagnostic, Ignore, Key, Lifecycle, Position, Resource
 from schemas.v1.document import parse_name
 from schemas.v1.facts import fields
+from schemas.v1.kinds import KINDS
+from schemas.v1.renames import why_not_renamable
 
 _SERVERS = "servers"
 
@@ -71,7 +74,7 @@ class Resolver:
         self.declarations = tuple(declarations)
         self.broken = broken
         self.resources: dict[Key, Resource] = {}
-        self.meanings: dict[Key, str] = {}
+        self.digests: dict[Key, str] = {}
         self.problems: list[Diagnostic] = []
         servers = (item.metadata for item in self.declarations if item.kind.name == "Server")
         self._names = {(item.kind.name, item.metadata.name): item for item in self.declarations}
@@ -85,27 +88,45 @@ class Resolver:
         for resource in self.resources.values():
             self._check_references(resource)
 
+    def check_refused(self, document: Document, file: Path) -> None:
+        """Look up what a document with errors refers to, as far as it is text, so that one run tells everything."""
+        match document.value:
+            case {"kind": str(kind), "spec": dict(spec)} if kind in KINDS:
+                positions = Positions(document, file)
+                for path, name, wanted in _named(kind, spec):
+                    if Key(wanted, name) not in self.resources:
+                        known = [key.name for key in self.resources if key.kind == wanted]
+                        self._refuse_unknown(wanted, name, positions[path], known)
+
     def _add(self, declaration: Declaration) -> None:
         positions = Positions(declaration.document, declaration.file)
         spec, secrets = take_secrets(declaration.spec, _declaring(declaration, positions))
         ignore = () if declaration.lifecycle is None else declaration.lifecycle.ignore
         ignored = tuple(Ignore(item.path, item.reason) for item in ignore)
         lifecycle = self._lifecycle(declaration)
+        allowed = (
+            allowances(declaration.document, declaration.file)
+            if ALLOW in declaration.metadata.annotations
+            else ()
+        )
         for key in self._live_keys(declaration, positions):
             resource = Resource(
-                key, spec, secrets, ignored, positions, declaration.metadata.labels, lifecycle
+                key, spec, secrets, ignored, positions, declaration.metadata.labels, lifecycle, allowed
             )
-            if declaration.meaning is not None:
-                self.meanings[key] = declaration.meaning
             known = self.resources.setdefault(key, resource)
             if known is not resource:
                 self._refuse_second(known, resource)
+            else:
+                self.digests[key] = declaration.digest
 
     def _lifecycle(self, declaration: Declaration) -> Lifecycle:
         found, name = declaration.lifecycle, declaration.metadata.name
         if found is None:
             return Lifecycle()
         if found.renamed_from is not None:
+            if (reason := why_not_renamable(declaration.kind.name)) is not None:
+                message = f"{declaration.kind.name} cannot be renamed: {reason}"
+                self._refuse_rename(declaration, message, _hint_instead(declaration, found.renamed_from))
             other = self._names.get((declaration.kind.name, found.renamed_from))
             if found.renamed_from == name:
                 self._refuse_rename(declaration, "its own name is no former one", "remove renamedFrom")
@@ -187,6 +208,24 @@ def _declaring(declaration: Declaration, positions: Positions) -> Callable[[str]
     if not declaration.document.files:
         return lambda _: declaration.file
     return lambda path: (positions.get(path) or positions[""]).file
+
+
+def _hint_instead(declaration: Declaration, former: str) -> str:
+    kind, name = declaration.kind.name, declaration.metadata.name
+    if declaration.kind.scope == "server":
+        return "remove renamedFrom"
+    return (
+        f"declare {kind}/{name} beside {kind}/{former}, move over what refers to it, then remove the old one"
+    )
+
+
+def _named(kind: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """(YAML path, name, kind referred to) for each reference in an unchecked spec that is a name."""
+    found = [(path, spec.get(path), wanted) for path, _, wanted in _references(kind)]  # all stand at the top
+    servers = spec.get(_SERVERS) if KINDS[kind].selects_servers else None
+    for number, server in enumerate(servers if isinstance(servers, list) else ()):
+        found.append((f"{_SERVERS}[{number}]", server, "Server"))
+    return ((path, name, wanted) for path, name, wanted in found if isinstance(name, str) and _is_name(name))
 
 
 @cache

@@ -75,7 +75,7 @@ class Each(Words):
 class Expected(Words):
     """What a policy must say of a case."""
 
-    PASS = "pass"  # noqa: S105
+    PASS = "pass"  # noqa: S105 - the outcome of a trial
     FAIL = "fail"
 
 

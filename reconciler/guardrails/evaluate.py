@@ -14,6 +14,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from reconciler.declared.syntax import error
+from reconciler.guardrails.allowed import allow
 from reconciler.guardrails.cel import CelValueError, Expression, Variables
 from reconciler.guardrails.estate import Estate, FactsOf, facts_of_file
 from reconciler.guardrails.policy import Message, Policy, PolicySet, Scope
@@ -65,7 +66,8 @@ def judge(planned: Planned, policies: PolicySet, circumstances: Circumstances) -
     failures: dict[str, Diagnostic] = {}
     findings = tuple(_findings(subjects, policies, failures))
     waived, problems = waive(findings, policies, now=circumstances.now)
-    return Verdict(_sorted(waived), (*policies.diagnostics, *failures.values(), *problems))
+    allowed, others = allow(waived, policies, planned.desired)
+    return Verdict(_sorted(allowed), (*policies.diagnostics, *failures.values(), *problems, *others))
 
 
 def _findings(subjects: Subjects, policies: PolicySet, failures: dict[str, Diagnostic]) -> Iterator[Finding]:

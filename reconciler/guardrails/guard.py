@@ -33,12 +33,13 @@ class Guard:
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: str | None = None
 
-    def load(self, estate: Source | Path) -> PolicySet:
-        """The policies and waivers for an estate. The estate's own win over others of the same id."""
+    def load(self, estate: Source | Path | None) -> PolicySet:
+        """The policies and waivers for an estate; None: only those that are asked for. The estate's own win over others
+        of the same id."""
         asked = [load_policies(SHIPPED if one == SHIPPED_WORD else Path(one)) for one in self.policies]
-        return combine(*asked, estate_policies(estate))
+        return combine(*asked, estate_policies(estate) if estate is not None else PolicySet())
 
-    def judge(self, planned: Planned, estate: Source | Path, *, now: datetime | None = None) -> Judged:
+    def judge(self, planned: Planned, estate: Source | Path | None, *, now: datetime | None = None) -> Judged:
         """Hold the plan against them. `now` is this moment unless given, with its time zone."""
         environment = self.environment
         if isinstance(estate, Path):
@@ -52,8 +53,10 @@ class Guard:
         return Judged(verdict, {**_excerpts(verdict.diagnostics, estate), **policies.sources})
 
 
-def _excerpts(diagnostics: Iterable[Diagnostic], source: Source) -> Mapping[Path, str]:
+def _excerpts(diagnostics: Iterable[Diagnostic], source: Source | None) -> Mapping[Path, str]:
     """The text of every declaration that a finding points into, without what may be a secret."""
+    if source is None:
+        return {}
     places: list[Position | None] = [diagnostic.position for diagnostic in diagnostics]
     found: dict[Path, str] = {}
     for file in sorted({place.file for place in places if place is not None}):

@@ -17,7 +17,7 @@ from schemas.v1.pop_settings import PopSettings
 from schemas.v1.receive_connector import ReceiveConnector, TransportRole
 from schemas.v1.types import Binding
 
-_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 _LOOPBACK = "127.0.0.1"
 _FRONTENDS = {"ImapSettings": "imap4", "PopSettings": "pop3"}
 

@@ -1,14 +1,14 @@
 """A plan that would leave mail behind is refused: another database of a mailbox, another server of a database.
 
-Nothing moves mail yet, so carried out such a change would show an empty mailbox. Pure; called where plans are made for
-people, before anything is written. The runtime refuses the write as well.
+Nothing moves mail yet, so carried out such a change would show an empty mailbox. Pure; called by everything that
+applies, before anything is written. The runtime refuses the write as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.model import Action, Change, Desired, Diagnostic, LiveState, Plan, Present, Severity
+from reconciler.model import Action, Change, Desired, Diagnostic, Key, LiveState, Plan, Present, Severity
 from schemas.v1.moves import Move, move_of
 
 
@@ -20,6 +20,14 @@ def move_problems(plan: Plan, desired: Desired, live: LiveState) -> Iterator[Dia
             message = f"{change.key} {move.path}: {move.refusal}"
             place = next((field.position for field in change.fields if field.path == move.path), None)
             yield Diagnostic("move", Severity.ERROR, message, place or change.position, _hint(move))
+
+
+def refused_moves(plan: Plan, desired: Desired, live: LiveState) -> Iterator[tuple[Key, str]]:
+    """The same by resource, for who goes on without them."""
+    for change in plan.changes:
+        move = _move(change, desired, live)
+        if move is not None:
+            yield change.key, f"{move.path}: {move.refusal}"
 
 
 def _move(change: Change, desired: Desired, live: LiveState) -> Move | None:

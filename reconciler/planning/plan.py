@@ -42,7 +42,7 @@ EVERYTHING = Selection()
 NO_PRUNE = Prune()
 
 
-def make_plan(  # noqa: PLR0913
+def make_plan(
     desired: Desired,
     live: LiveState,
     *,
@@ -54,7 +54,7 @@ def make_plan(  # noqa: PLR0913
     """The changes that make live what is declared, and what they cost.
 
     `digests` holds, for each declared secret, its digest under the target's key; a secret without one counts as
-    unchanged if the live resource has any, so a caller that cannot read a secret must say so itself. What one of
+    unchanged if the live resource has any, and is listed in the plan's `uncompared`. What one of
     `holds` keeps as it is is neither changed nor deleted, nor is a service restarted for it alone. Raises
     SelectionError when what is selected or named for deletion does not exist.
     """
@@ -89,6 +89,7 @@ def make_plan(  # noqa: PLR0913
         refused=gone.refused,
         reach=reach_of(changes, (*impacts, *owed), desired=desired, live=live),
         held=tuple(sorted(held.items(), key=itemgetter(0))),
+        uncompared=tuple(sorted(_uncompared(chosen, desired, live, digests))),
     )
 
 
@@ -135,6 +136,22 @@ def _is_ours(state: ServiceState, desired: Desired, selects: Selects, *, is_narr
     if Key("Server", state.service.partition("/")[0]) not in desired.resources:
         return False
     return not is_narrowed or any(selects(key) for key, _ in state.pending_fields)
+
+
+def _uncompared(
+    chosen: Desired, desired: Desired, live: LiveState, digests: Mapping[Key, Digests]
+) -> Iterator[tuple[Key, str]]:
+    """Secrets that both sides have, of which only the live one has a digest."""
+    for key, resource in chosen.resources.items():
+        if not resource.secrets:
+            continue
+        unknown = resource.secrets.keys() - digests.get(key, _NO_DIGESTS).keys()
+        if not unknown:
+            continue
+        observed = live.resources.get(renamed_from(resource, desired, live) or key)
+        for path in unknown - {ignore.path for ignore in resource.ignore}:
+            if isinstance(observed, Present) and path in observed.secrets:
+                yield key, path
 
 
 def _unreadable(live: LiveState, selects: Selects) -> tuple[tuple[Key, str], ...]:

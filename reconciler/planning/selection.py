@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import translate
 
+from reconciler.expected import ExpectedError
 from reconciler.model import Desired, Key, LiveState, Present, Selection
 from schemas.v1.base import Spec
 from schemas.v1.kinds import KINDS
@@ -23,7 +24,7 @@ _SERVER = "server="
 _PROBE_MAILBOX = "HealthMailbox"
 
 
-class SelectionError(Exception):
+class SelectionError(ExpectedError):
     """What was selected or named does not exist; the text says which and what is close to it."""
 
 

@@ -46,10 +46,12 @@ def diagnostics_json(diagnostics: Iterable[Diagnostic]) -> dict[str, JsonValue]:
 
 def summary(diagnostics: Sequence[Diagnostic]) -> str:
     """`2 errors, 1 warning in 2 files`."""
-    severities = [diagnostic.severity for diagnostic in diagnostics]
+    severities = [diagnostic.severity for diagnostic in diagnostics if diagnostic.allowed is None]
     counts = [
         count(severities.count(severity), severity.value) for severity in Severity if severity in severities
     ]
+    if allowed := len(diagnostics) - len(severities):
+        counts.append(f"{allowed:,} allowed")
     files = {
         diagnostic.position.file
         for diagnostic in diagnostics
@@ -60,6 +62,8 @@ def summary(diagnostics: Sequence[Diagnostic]) -> str:
 
 def _block(diagnostic: Diagnostic, lines: _Lines, paint: Paint) -> str:
     where = f"{place(diagnostic.position)}: " if diagnostic.position and diagnostic.position.line else ""
+    if diagnostic.allowed is not None:
+        return _allowed(diagnostic, where, paint)
     severity = paint(f"{diagnostic.severity.value}:", _STYLES[diagnostic.severity])
     text = [f"{paint(where, 'bold')}{severity} {printable(diagnostic.message)}"]
     gutter = "  "
@@ -71,6 +75,12 @@ def _block(diagnostic: Diagnostic, lines: _Lines, paint: Paint) -> str:
     if diagnostic.hint:
         text.append(f"{gutter} {paint('= hint:', 'cyan')} {printable(diagnostic.hint)}")
     return "\n".join(text)
+
+
+def _allowed(diagnostic: Diagnostic, where: str, paint: Paint) -> str:
+    reason = printable(diagnostic.allowed.reason) if diagnostic.allowed is not None else ""
+    head = f"{paint(where, 'bold')}{paint('allowed:', 'dim')} {printable(diagnostic.message)}"
+    return f"{head}\n   {paint('= reason:', 'cyan')} {reason}"
 
 
 class _Lines:
@@ -112,4 +122,5 @@ def _as_json(diagnostic: Diagnostic) -> dict[str, JsonValue]:
         "line": where.line if where and where.line else None,
         "column": where.column if where and where.line else None,
         "hint": diagnostic.hint,
+        "allowed": diagnostic.allowed.reason if diagnostic.allowed is not None else None,
     }

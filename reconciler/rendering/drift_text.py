@@ -1,4 +1,8 @@
-"""Where live differs from declared → text: what, by whom and when, and the two values."""
+"""Where live differs from declared → text: what, by whom and when, and the two values.
+
+A resource that is declared under a new name is pending and no drift: no hand did that, and the next apply renames it.
+What else a plan knows and leaves alone is listed as in a plan.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from reconciler.rendering.table import cut
 from reconciler.rendering.text import Paint, count, pad, painter, place, printable, value
 from reconciler.rendering.text import width as columns_of
 
+_LISTED = 20
 _WORDS = {
     Action.CREATE: "is declared but not live",
     Action.UPDATE: "differs",
@@ -19,17 +24,35 @@ _WORDS = {
 def render_drift_text(plan: Plan, live: LiveState, *, colour: bool, width: int) -> str:
     """`plan`: what would bring live back to the declaration; `live`: what it was made from."""
     paint = painter(colour=colour)
-    blocks = [_drifted(change, live, paint, width) for change in plan.changes]
+    blocks = [_block(change, live, paint, width) for change in plan.changes]
     unreadable = [f"{paint('?', 'yellow')} {printable(f'{key}: {error}')}" for key, error in plan.unreadable]
     if unreadable:
         blocks.append(["Unreadable, so nothing is known of its drift:", *unreadable])
+    uncompared = [f"  {printable(f'{key} {path}')}" for key, path in plan.uncompared]
+    if uncompared:
+        blocks.append(["Secrets that could not be compared:", *uncompared])
+    blocks += [_undeclared(plan)] if plan.undeclared else []
     return "\n\n".join("\n".join(block) for block in [*blocks, [_summary(plan, paint)]]) + "\n"
 
 
-def _drifted(change: Change, live: LiveState, paint: Paint, width: int) -> list[str]:
+def drifted(plan: Plan) -> tuple[Change, ...]:
+    """What is not as declared, without what only waits to be renamed."""
+    return tuple(change for change in plan.changes if not change.renamed_from)
+
+
+def _undeclared(plan: Plan) -> list[str]:
+    shown = [f"  {printable(str(key))}" for key in plan.undeclared[:_LISTED]]
+    more = len(plan.undeclared) - len(shown)
+    return ["Live but not declared:", *shown, *([f"  and {more:,} more"] if more else [])]
+
+
+def _block(change: Change, live: LiveState, paint: Paint, width: int) -> list[str]:
     where = f"  {paint(place(change.position), 'dim')}" if change.position else ""
-    head = f"{paint(printable(str(change.key)), 'yellow')} {_WORDS[change.action]}{_who(change, live)}{where}"
-    if change.action is not Action.UPDATE:
+    what = _WORDS[change.action]
+    if change.renamed_from:
+        what = f"is live as {printable(change.renamed_from)}: pending, the next apply renames it"
+    head = f"{paint(printable(str(change.key)), 'yellow')} {what}{_who(change, live)}{where}"
+    if change.action is not Action.UPDATE or not change.fields:
         return [head]
     column = max(columns_of(field.path) for field in change.fields)
     lines = (line for field in change.fields for line in _field(field, column))
@@ -37,7 +60,7 @@ def _drifted(change: Change, live: LiveState, paint: Paint, width: int) -> list[
 
 
 def _who(change: Change, live: LiveState) -> str:
-    observed = live.resources.get(change.key)
+    observed = live.resources.get(change.live_key)
     if not isinstance(observed, Present) or observed.updated_by is None:
         return ""
     when = f" at {observed.updated_at}" if observed.updated_at else ""
@@ -55,9 +78,14 @@ def _field(field: FieldChange, column: int) -> Iterator[str]:
 
 
 def _summary(plan: Plan, paint: Paint) -> str:
-    if plan.changes:
-        fields = sum(len(change.fields) for change in plan.changes if change.action is Action.UPDATE)
-        return f"Drift in {count(len(plan.changes), 'resource')}, {count(fields, 'field')}."
+    changes = drifted(plan)
+    if changes:
+        fields = sum(len(change.fields) for change in changes if change.action is Action.UPDATE)
+        return f"Drift in {count(len(changes), 'resource')}, {count(fields, 'field')}."
     if plan.unreadable:
         return f"No drift in what can be read; {count(len(plan.unreadable), 'resource')} cannot."
+    if plan.changes:
+        return f"No drift; {count(len(plan.changes), 'change')} pending."
+    if plan.uncompared:
+        return "No drift in what can be compared."
     return paint("No drift: live is what is declared.", "green")

@@ -28,7 +28,10 @@ def _command(diagnostic: Diagnostic) -> str:
     properties["title"] = diagnostic.code
     text = ",".join(f"{name}={_escaped(found, _PROPERTY)}" for name, found in properties.items())
     message = diagnostic.message + (f"\n{diagnostic.hint}" if diagnostic.hint else "")
-    return f"::{diagnostic.severity.value} {text}::{_escaped(message, _DATA)}"
+    level = diagnostic.severity.value
+    if diagnostic.allowed is not None:
+        level, message = "notice", f"{message}\nallowed: {diagnostic.allowed.reason}"
+    return f"::{level} {text}::{_escaped(message, _DATA)}"
 
 
 def _escaped(text: str, table: dict[str, str]) -> str:

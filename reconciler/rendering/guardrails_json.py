@@ -53,5 +53,6 @@ def _diagnostic(diagnostic: Diagnostic) -> dict[str, JsonValue]:
         "severity": diagnostic.severity.value,
         "message": diagnostic.message,
         "hint": diagnostic.hint,
+        "allowed": diagnostic.allowed.reason if diagnostic.allowed is not None else None,
         "position": position_json(diagnostic.position),
     }

@@ -11,7 +11,7 @@ from reconciler.rendering.table import table
 from reconciler.rendering.text import painter, printable
 
 _STYLES = {"applied": "green", "rolled back": "yellow", "unfinished": "red"}
-_SHORT = 10  # characters of a commit
+_SHORT = 10  # characters of a commit or a digest
 _HEADER = ("NO", "TIME", "WHO", "OUTCOME", "COMMIT", "WHAT")
 
 
@@ -35,6 +35,7 @@ def render_entry_text(entry: Entry, *, colour: bool, columns: int) -> str:
     """One apply: who, when, from which commit and plan, and the result of each change."""
     paint = painter(colour=colour)
     values = entry.values
+    origin = values.get("origin") or {}
     facts = {
         "apply": entry.apply_id,
         "time": values["time"],
@@ -44,6 +45,8 @@ def render_entry_text(entry: Entry, *, colour: bool, columns: int) -> str:
         "plan": values["plan"],
         "configuration": values.get("configuration") or "",
         "origin": _origin(values),
+        "saved plan": origin.get("savedPlan"),
+        "estate": _estate(origin),
         "live revision": values.get("epoch"),
         "error": printable(str(values["error"])) if values.get("error") else None,
     }
@@ -85,5 +88,14 @@ def _what(values: Mapping[str, Any]) -> str:
 
 
 def _origin(values: Mapping[str, Any]) -> str:
-    number = (values.get("origin") or {}).get("rollbackTo")
-    return f"rollback to {number}" if number is not None else ""
+    origin = values.get("origin") or {}
+    if (number := origin.get("rollbackTo")) is not None:
+        return f"rollback to {number}"
+    return f"saved plan {origin['savedPlan'][:_SHORT]}" if "savedPlan" in origin else ""
+
+
+def _estate(origin: Mapping[str, Any]) -> str | None:
+    if "estate" not in origin:
+        return None
+    environment = f", environment {origin['environment']}" if origin.get("environment") else ""
+    return printable(f"{origin['estate']}{environment}")

@@ -35,6 +35,7 @@ def _of_diagnostic(diagnostic: Diagnostic) -> _Case:
     has_place = diagnostic.position is not None and diagnostic.position.line
     where = f"{place(diagnostic.position)}: " if diagnostic.position is not None and has_place else ""
     hint = f"\n{printable(diagnostic.hint)}" if diagnostic.hint else ""
+    hint += f"\nallowed: {printable(diagnostic.allowed.reason)}" if diagnostic.allowed is not None else ""
     message = f"{where}{printable(diagnostic.message)}"
     return diagnostic.code, message, message + hint, diagnostic.severity is Severity.ERROR
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pydantic import JsonValue
 
 from reconciler.model import Action, Cause, Change, FieldChange, Key, Plan, Position, ServiceImpact
+from reconciler.rendering.items import Items, items_of
 
 FORMAT = "reconciler/plan/v1"
 ACTIONS = {Action.CREATE: "create", Action.UPDATE: "update", Action.DELETE: "delete"}
@@ -37,6 +38,7 @@ def plan_json(plan: Plan) -> dict[str, JsonValue]:
             {**_key(key), "until": hold.until, "reason": hold.reason, "by": hold.by}
             for key, hold in plan.held
         ],
+        "uncompared": [{**_key(key), "path": path} for key, path in plan.uncompared],
     }
 
 
@@ -96,7 +98,17 @@ def _field(field: FieldChange) -> dict[str, JsonValue]:
     }
     if field.is_secret:
         return {**common, "secret": "changed"}
-    return {**common, "old": field.old, "new": field.new}
+    values: dict[str, JsonValue] = {"old": field.old, "new": field.new}
+    items = items_of(field.path, field.old, field.new)
+    return {**common, **values, **({"items": _items(items)} if items is not None else {})}
+
+
+def _items(items: Items) -> dict[str, JsonValue]:
+    return {
+        "added": list(items.added),
+        "removed": list(items.removed),
+        "changed": [{"key": one.key, "old": one.old, "new": one.new} for one in items.changed],
+    }
 
 
 def _impact(impact: ServiceImpact) -> dict[str, JsonValue]:

@@ -15,7 +15,7 @@ from reconciler.rendering import plan_words as words
 from reconciler.rendering.text import place, printable
 
 _LISTED = 50
-_OUR_WORDS = ("INCOMPLETE", "REFUSED")  # warnings that hold no word of anybody else
+_OUR_WORDS = ("INCOMPLETE", "UNCOMPARED", "REFUSED")  # warnings that hold no word of anybody else
 _OPEN = 3  # so few changes are shown unfolded
 
 

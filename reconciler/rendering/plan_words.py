@@ -6,16 +6,21 @@ and SARIF cannot tell different things of one plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from reconciler.model import Action, Cause, Change, FieldChange, Plan, ServiceAction, ServiceImpact
+from reconciler.rendering.items import items_of
 from reconciler.rendering.plan_json import plan_summary, reach_json
 from reconciler.rendering.text import count, printable, value
 from schemas.v1.base import Impact
 
 ARROW = "->"
+_ITEMS_SHOWN = 20
 NO_CHANGES = "No changes: live is what is declared."
+NO_KNOWN_CHANGES = "No changes in what can be compared: whether some secrets changed is unknown."
 _VERBS = {"reload": "reloads", "restart": "restarts", "start": "starts", "stop": "stops"}
 _WHOLE = {Action.CREATE: "is new", Action.DELETE: "goes"}
 _DONE = {"create": "to create", "update": "to update", "delete": "to delete"}
@@ -34,7 +39,9 @@ class Row:
 def headline(plan: Plan) -> str:
     """How much changes, which services feel it, how many sessions."""
     if plan.is_empty:
-        return NO_CHANGES if plan.is_complete else "No changes in what can be read."
+        if not plan.is_complete:
+            return "No changes in what can be read."
+        return NO_KNOWN_CHANGES if plan.uncompared else NO_CHANGES
     actions = [*plan.impacts, *plan.owed]
     phrases = [
         f"{_VERBS[action.value]} {count(number, 'service')}"
@@ -71,6 +78,12 @@ def warnings(plan: Plan) -> list[str]:
         found.append(
             f"INCOMPLETE: {resources} cannot be read, and the plan says nothing of them. Apply refuses it; "
             "--exclude leaves out what cannot be read."
+        )
+    if plan.uncompared:
+        secrets = count(len(plan.uncompared), "secret")
+        found.append(
+            f"UNCOMPARED: {secrets} cannot be opened here, so a change of it would not be seen; what is live stays. "
+            "--identity opens what is encrypted."
         )
     if plan.refused:
         found.append(f"REFUSED: {count(len(plan.refused), 'deletion')} of what was asked for; see below.")
@@ -109,7 +122,22 @@ def difference(field: FieldChange, action: Action) -> str:
         return "(secret)" if action is Action.CREATE else "(secret changed)"
     if action is Action.CREATE:
         return value(field.new)
-    return f"{value(field.old)} {ARROW} {value(field.new)}"
+    return between(field.path, field.old, field.new)
+
+
+def between(path: str, old: JsonValue, new: JsonValue, *, shown: Callable[[JsonValue], str] = value) -> str:
+    """`16 -> 32`; of a list the items that went, changed and came: `- 127.0.0.1:143, + 127.0.0.1:10143`. `shown` says
+    how values look."""
+    items = items_of(path, old, new)
+    if items is None:
+        return f"{shown(old)} {ARROW} {shown(new)}"
+    found = [
+        *(f"- {shown(item)}" for item in items.removed),
+        *(f"~ {shown(one.key)} {shown(one.old)} {ARROW} {shown(one.new)}" for one in items.changed),
+        *(f"+ {shown(item)}" for item in items.added),
+    ]
+    more = len(found) - _ITEMS_SHOWN
+    return ", ".join(found[:_ITEMS_SHOWN]) + (f" and {count(more, 'more item')}" if more > 0 else "")
 
 
 def felt(impact: ServiceImpact) -> str:
@@ -130,7 +158,7 @@ def because(cause: Cause, plan: Plan) -> str:
         return f"{subject} {_whole(cause, plan)}"
     if cause.old is None and cause.new is None:
         return f"{subject} {printable(cause.path)} changed"
-    return f"{subject} {printable(cause.path)} {value(cause.old)} {ARROW} {value(cause.new)}"
+    return f"{subject} {printable(cause.path)} {between(cause.path, cause.old, cause.new)}"
 
 
 def _whole(cause: Cause, plan: Plan) -> str:
@@ -173,7 +201,7 @@ def cascade(change: Change) -> str:
 
 
 def left_alone(plan: Plan) -> Iterator[tuple[str, list[str]]]:
-    """Sections of names with a title each: refused deletions, what is not declared, what cannot be read."""
+    """Sections of names with a title each: refused deletions, what is not declared, held, or not known."""
     yield "Not deleted", [printable(f"{refusal.key}: {refusal.reason}") for refusal in plan.refused]
     refused = {refusal.key for refusal in plan.refused}
     undeclared = [printable(str(key)) for key in plan.undeclared if key not in refused]
@@ -181,6 +209,10 @@ def left_alone(plan: Plan) -> Iterator[tuple[str, list[str]]]:
     yield (
         "Held, left alone",
         [printable(f"{key}: until {hold.until}, {hold.reason}") for key, hold in plan.held],
+    )
+    yield (
+        "Secrets that could not be compared, left alone",
+        [printable(f"{key} {path}") for key, path in plan.uncompared],
     )
     yield "Unreadable, left alone", [printable(f"{key}: {error}") for key, error in plan.unreadable]
 

@@ -1,6 +1,6 @@
 """Diagnostics → SARIF 2.1.0, which code hosts show on the lines of a pull request.
 
-Sources: SARIF 2.1.0 (OASIS), sections 3.14 run, 3.27 result, 3.28 location, 3.30 region.
+Sources: SARIF 2.1.0 (OASIS), sections 3.14 run, 3.27 result, 3.28 location, 3.30 region, 3.35 suppression.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ def _result(diagnostic: Diagnostic, codes: list[str]) -> JsonValue:
     }
     if diagnostic.position is not None:
         result["locations"] = [{"physicalLocation": _location(diagnostic.position)}]
+    if diagnostic.allowed is not None:
+        result["suppressions"] = [{"kind": "inSource", "justification": printable(diagnostic.allowed.reason)}]
     return result
 
 

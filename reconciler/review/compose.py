@@ -22,7 +22,7 @@ from reconciler.model import (
     ServiceAction,
     ServiceImpact,
 )
-from reconciler.rendering.plan_words import ARROW
+from reconciler.rendering.plan_words import between
 from reconciler.rendering.text import count, value
 from reconciler.review.difference import Concern, is_telling, only_pruned
 from reconciler.review.model import Comparison, Review
@@ -151,6 +151,7 @@ class _Composer:
             ("Guardrails: still there", found.remaining),
             ("Guardrails: fixed", found.fixed),
             ("Guardrails: waived", found.waived),
+            ("Guardrails: allowed in the document", found.allowed),
         ):
             if findings:
                 items = [self._finding(one) for one in findings]
@@ -194,7 +195,7 @@ class _Composer:
         subject = self._code(str(concern.key))
         if not concern.path:
             return f"- {subject} {concern.why}{self._where(concern.position)}\n"
-        difference = self._difference(concern.action, concern.old, concern.new, is_secret=concern.is_secret)
+        difference = self._difference(concern.action, concern)
         field = f"{self._code(concern.path)} {difference}"
         return f"- {subject} {field}: it {concern.why}{self._where(concern.position)}\n"
 
@@ -208,9 +209,11 @@ class _Composer:
 
     def _diagnostic(self, found: Diagnostic) -> str:
         hint = f"\n  {self._code(found.hint)}" if found.hint else ""
-        severity = self._style.strong(found.severity.value)
+        severity = self._style.strong("allowed" if found.allowed else found.severity.value)
+        reason = f"\n  reason: {self._code(found.allowed.reason)}" if found.allowed else ""
         code = self._code(found.code)
-        return f"- {severity} {code}: {self._code(found.message)}{self._where(found.position)}{hint}\n"
+        where = self._where(found.position)
+        return f"- {severity} {code}: {self._code(found.message)}{where}{reason or hint}\n"
 
     def _impact(self, impact: ServiceImpact, plan: Plan) -> str:
         pruned = ", only if what is no longer declared is deleted" if only_pruned(impact, plan) else ""
@@ -236,16 +239,16 @@ class _Composer:
         return "".join([f"{head}\n", *(self._field(field, change) for field in fields), *hidden])
 
     def _field(self, field: FieldChange, change: Change) -> str:
-        difference = self._difference(change.action, field.old, field.new, is_secret=field.is_secret)
+        difference = self._difference(change.action, field)
         notes = ", ".join(_notes(field, change))
         return f"  - {self._code(field.path)} {difference}{f' ({notes})' if notes else ''}\n"
 
-    def _difference(self, action: Action, old: JsonValue, new: JsonValue, *, is_secret: bool) -> str:
-        if is_secret:
+    def _difference(self, action: Action, of: FieldChange | Concern) -> str:
+        if of.is_secret:
             return "(secret)" if action is Action.CREATE else "(secret changed)"
         if action is Action.CREATE:
-            return self._value(new)
-        return f"{self._value(old)} {ARROW} {self._value(new)}"
+            return self._value(of.new)
+        return between(of.path, of.old, of.new, shown=self._value)
 
     def _value(self, of: JsonValue) -> str:
         return self._code(value(of))

@@ -70,8 +70,9 @@ class Difference:
 def compare(base: Desired, head: Desired, *, base_marks: Marks, head_marks: Marks) -> Difference:
     """Compare them. `…_marks` change when a secret does; see `secret_marks`."""
     live = as_live(base, base_marks)
-    gone = frozenset(make_plan(head, live, digests=head_marks).undeclared)
-    plan = make_plan(head, live, digests=head_marks, prune=Prune(is_on=True, named=gone))
+    plan = make_plan(head, live, digests=head_marks)
+    if gone := frozenset(plan.undeclared):
+        plan = make_plan(head, live, digests=head_marks, prune=Prune(is_on=True, named=gone))
     changes = tuple(_placed(change, base) for change in plan.changes)
     impacts = tuple(replace(impact, sessions=None) for impact in plan.impacts)
     plan = replace(plan, changes=changes, impacts=impacts)

@@ -38,7 +38,7 @@ class Judged:
 def findings(
     base: Judged, head: Judged, policies: PolicySet, *, now: datetime, environment: Mapping[str, str]
 ) -> Findings:
-    """New, remaining, fixed and waived ones."""
+    """New, remaining, fixed, waived and allowed ones."""
     before, after = (
         judge(side, policies, Circumstances(now, environment, facts_of=side.facts)) for side in (base, head)
     )
@@ -46,16 +46,21 @@ def findings(
 
 
 def _sorted(base: Verdict, head: Verdict) -> Findings:
-    before = {_name(found) for found in base.findings if found.waiver is None}
-    standing = [found for found in head.findings if found.waiver is None]
+    before = {_name(found) for found in base.findings if _stands(found)}
+    standing = [found for found in head.findings if _stands(found)]
     after = {_name(found) for found in head.findings}
     return Findings(
         new=tuple(found for found in standing if _name(found) not in before),
         remaining=tuple(found for found in standing if _name(found) in before),
-        fixed=tuple(found for found in base.findings if found.waiver is None and _name(found) not in after),
+        fixed=tuple(found for found in base.findings if _stands(found) and _name(found) not in after),
         waived=tuple(found for found in head.findings if found.waiver is not None),
+        allowed=tuple(found for found in head.findings if found.diagnostic.allowed is not None),
         problems=head.problems,
     )
+
+
+def _stands(finding: Finding) -> bool:
+    return finding.waiver is None and finding.diagnostic.allowed is None
 
 
 def _name(finding: Finding) -> tuple[str, str]:

@@ -180,7 +180,7 @@ def secret_marks(desired: Desired, source: GitSource) -> Mapping[Key, Mapping[st
 
 
 def _mark(source: GitSource, where: str, location: str) -> str:
-    found = source.object_id(Path(location)) if where == "file" else None
+    found = source.object_id(Path(location)) if where != "env" else None
     return found or f"{where} {location}"
 
 
@@ -202,7 +202,7 @@ def unseen_files(desired: Desired, source: GitSource) -> Iterator[Diagnostic]:
     named: dict[str, Position] = {}
     for resource in desired.resources.values():
         for path, reference in resource.secrets.items():
-            if reference.source == "file":
+            if reference.source != "env":
                 named.setdefault(reference.location, resource.position(path))
         if isinstance(resource.spec, Certificate) and resource.spec.certificate_file is not None:
             named.setdefault(resource.spec.certificate_file, resource.position("certificateFile"))

@@ -18,12 +18,13 @@ from reconciler.verdict import Finding
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What the guardrails say of head, against what they said of base. `problems` are about policies themselves;
-    waived findings are in `waived` alone."""
+    waived findings are in `waived` alone, those that their document allows in `allowed`."""
 
     new: tuple[Finding, ...] = ()
     remaining: tuple[Finding, ...] = ()
     fixed: tuple[Finding, ...] = ()
     waived: tuple[Finding, ...] = ()
+    allowed: tuple[Finding, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
 
     @property

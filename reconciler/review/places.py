@@ -39,7 +39,9 @@ class Places:
         """Its place, and the places that its words name."""
         message = found.message.replace(self._prefix, "")
         hint = found.hint.replace(self._prefix, "") if found.hint else found.hint
-        return replace(found, message=message, hint=hint, position=self.position(found.position))
+        allowed = found.allowed and replace(found.allowed, position=self._sure(found.allowed.position))
+        position = self.position(found.position)
+        return replace(found, message=message, hint=hint, position=position, allowed=allowed)
 
     def sources(self, found: Mapping[Path, str]) -> Mapping[Path, str]:
         """Texts by their file from the top."""

@@ -117,6 +117,7 @@ def _comparison_json(comparison: Comparison) -> dict[str, JsonValue]:
             "remaining": [_finding_json(one) for one in found.remaining],
             "fixed": [_finding_json(one) for one in found.fixed],
             "waived": [_finding_json(one) for one in found.waived],
+            "allowed": [_finding_json(one) for one in found.allowed],
             "problems": diagnostics_json(found.problems)["diagnostics"],
         },
         "live": plan_json(comparison.live) if comparison.live is not None else None,
@@ -153,6 +154,7 @@ def _finding_json(finding: Finding) -> dict[str, JsonValue]:
         "message": found.message,
         "position": position_json(found.position),
         "docs": finding.docs,
+        "allowed": found.allowed.reason if found.allowed is not None else None,
         "waivedUntil": str(finding.waiver.expires) if finding.waiver is not None else None,
     }
 

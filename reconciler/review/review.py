@@ -3,7 +3,7 @@
     revisions → trees → declared estates, one an environment → difference, guardrails → Review
 
 Compared is what a pull request shows: head against its merge base, so that what happened on base meanwhile is nobody's
-change. Objects are read from git, nothing is checked out and nothing is written. Called by the CLI.
+change. Objects are read from git, nothing is checked out and nothing is written but the cache. Called by the CLI.
 """
 
 from __future__ import annotations
@@ -12,22 +12,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from reconciler.declared.cache import MemoryCache
-from reconciler.declared.layout import BASE, OVERLAYS
+from reconciler.declared.layout import BASE, OVERLAYS, environments
 from reconciler.declared.load import Loaded, load
 from reconciler.guardrails.files import DIRECTORY
 from reconciler.guardrails.guard import SHIPPED_WORD, Guard
 from reconciler.guardrails.policy import PolicySet
-from reconciler.model import Desired, LiveState, Plan, Present
-from reconciler.planning.plan import make_plan
+from reconciler.model import Desired, Plan
 from reconciler.review.difference import compare
 from reconciler.review.findings import Judged, findings
 from reconciler.review.git import Blobs, Repository, Tree
 from reconciler.review.git_source import GitSource, secret_marks, unseen_files
 from reconciler.review.model import Comparison, Findings, Review, Side
 from reconciler.review.places import Places
+from reconciler.review.read_before import ReadBefore
 
 _EMPTY = Desired({}, digest="")
 
@@ -35,7 +34,8 @@ _EMPTY = Desired({}, digest="")
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to review. `directory` is the estate as trees name it; no `environments` means all there are. `now` is when
-    guardrails are judged; `guard` names policies beside the estate's own. With neither, the shipped ones count."""
+    guardrails are judged; `guard` names policies beside the estate's own. With neither, the shipped ones count.
+    `cache`: where parsed files are kept between reviews."""
 
     directory: PurePosixPath
     base: str
@@ -44,6 +44,7 @@ class Request:
     environments: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     guard: Guard = field(default_factory=Guard)
+    cache: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class _Reviewer:
         self._places = places
         self._live = live
         self._policies = _policies(head, request.guard)
-        self._cache = MemoryCache()  # most files are the same in both revisions
+        self._cache = ReadBefore(request.cache, head.root)
 
     def comparisons(self) -> Iterator[Comparison]:
         """Each environment that was asked for, or that either revision has."""
@@ -113,6 +114,7 @@ class _Reviewer:
             raise ReviewError("one live estate has one environment; name it with --environment")
         for name in names:
             yield self._comparison(name)
+        self._cache.close()
 
     def _environments(self) -> tuple[str, ...]:
         return tuple(sorted({name for source in (self._base, self._head) for name in environments(source)}))
@@ -134,7 +136,7 @@ class _Reviewer:
         comparison = replace(
             comparison,
             findings=self._findings(
-                Judged(before, found.live, _unchanged(before, found.live), base.source),
+                Judged(before, found.live, Plan(before.digest, (), (), {}), base.source),
                 Judged(head.desired, found.live, found.plan, head.source),
                 self._labels(name),
             ),
@@ -157,6 +159,7 @@ class _Reviewer:
             remaining=tuple(map(self._places.finding, found.remaining)),
             fixed=tuple(map(self._places.finding, found.fixed)),
             waived=tuple(map(self._places.finding, found.waived)),
+            allowed=tuple(map(self._places.finding, found.allowed)),
             problems=tuple(map(self._places.diagnostic, found.problems)),
         )
 
@@ -191,23 +194,11 @@ class _Reviewer:
         )
 
 
-def _unchanged(base: Desired, live: LiveState) -> Plan:
-    """The plan of base against itself: no change."""
-    marks = {key: found.secrets for key, found in live.resources.items() if isinstance(found, Present)}
-    return make_plan(base, live, digests=marks)
-
-
 def _policies(head: GitSource, guard: Guard) -> PolicySet:
     """Those of head: a pull request that changes a policy is judged by what it proposes, and shown to change it."""
     if not guard.policies and DIRECTORY not in head.directories(head.root):
         guard = replace(guard, policies=(SHIPPED_WORD,))
     return guard.load(head)
-
-
-def environments(source: GitSource) -> tuple[str, ...]:
-    """The overlays of a revision; none of a plain directory."""
-    is_layered = BASE in source.directories(source.root)
-    return tuple(source.directories(source.root / OVERLAYS)) if is_layered else ()
 
 
 def _misses_variables(loaded: Loaded) -> bool:

@@ -1,15 +1,18 @@
 """May this saved plan be carried out now? All the questions, in one place, for `apply FILE` and for `plan show`.
 
-For this target, as it was signed, not used before, made from a live state that could be read, not stale, and with the
-secrets that it was made with. Only asks: marking the plan as used is the caller's first step of applying.
+For this target, as it was signed, not used before, made from a live state that could be read, not stale, of nothing
+that is held by now, and with the secrets that it was made with. Only asks: marking the plan as used is the caller's
+first step of applying. Guardrails are asked by the caller too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reconciler.model import LiveState
+from reconciler.model import Hold, LiveState
+from reconciler.planning.held import held_keys
+from reconciler.planning.moves import move_problems
 from reconciler.saved.check import Remaining, Stale, compare
 from reconciler.saved.document import SavedPlan, SavedPlanError, is_signed
 from reconciler.saved.used import UsedPlans
@@ -17,8 +20,11 @@ from reconciler.secret import SecretError, resolve
 from reconciler.targets.target import Reader
 
 
-def admit(saved: SavedPlan, reader: Reader, used: UsedPlans) -> tuple[Remaining, LiveState]:
-    """What is left to do, and the live state that says so. Raises SavedPlanError with the reason why not."""
+def admit(
+    saved: SavedPlan, reader: Reader, used: UsedPlans, *, holds: Iterable[Hold] = ()
+) -> tuple[Remaining, LiveState]:
+    """What is left to do, and the live state that says so. `holds` are those in force. Raises SavedPlanError with the
+    reason why not."""
     key = reader.digest_key()
     if saved.origin.instance != instance_of(reader):
         raise SavedPlanError(
@@ -41,6 +47,9 @@ def admit(saved: SavedPlan, reader: Reader, used: UsedPlans) -> tuple[Remaining,
     if isinstance(remaining, Stale):
         reasons = "".join(f"\n  {reason}" for reason in remaining.reasons)
         raise SavedPlanError(f"this plan is stale; plan again:{reasons}")
+    _check_holds(remaining, live, holds)
+    for problem in move_problems(remaining.plan, remaining.desired, live):
+        raise SavedPlanError(f"{problem.message}; {problem.hint}, and plan again")
     _check_secrets(saved, remaining, key)
     return remaining, live
 
@@ -50,6 +59,16 @@ def instance_of(reader: Reader) -> str:
     runtime: Any = reader.status()["runtime"]
     found: Mapping[str, Any] = runtime
     return str(found["instance"])
+
+
+def _check_holds(remaining: Remaining, live: LiveState, holds: Iterable[Hold]) -> None:
+    held = held_keys(holds, remaining.desired, live)
+    for change in remaining.plan.changes:
+        if (hold := held.get(change.live_key) or held.get(change.key)) is not None:
+            raise SavedPlanError(
+                f"{change.live_key} is held until {hold.until} by {hold.by}: {hold.reason}; "
+                "release it, or plan again: what is held is left out then"
+            )
 
 
 def _check_secrets(saved: SavedPlan, remaining: Remaining, key: bytes) -> None:

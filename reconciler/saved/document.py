@@ -12,16 +12,17 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import JsonValue, ValidationError
 
+from reconciler.expected import ExpectedError
 from reconciler.model import Key, Plan
 from reconciler.rendering.plan_json import FORMAT, plan_json
 from reconciler.saved.read import key as key_of
-from reconciler.saved.read import plan_of, text
+from reconciler.saved.read import key_named, plan_of, text
 from reconciler.secret import SecretRef
 from schemas.v1.base import Spec
 from schemas.v1.codec import dump_spec, parse_spec
@@ -34,7 +35,7 @@ LARGEST = 1 << 29
 _SIGNING = b"reconciler/plan/v1 signature\n"
 
 
-class SavedPlanError(Exception):
+class SavedPlanError(ExpectedError):
     """A plan file cannot be used; the text says why and how to go on."""
 
 
@@ -70,12 +71,26 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Guarding:
+    """What a plan was held against, so that it is again before it is applied: the policies beside those of the estate
+    ("shipped", or absolute paths), the labels of the run and its environment, and whether the estate has policies of
+    its own. `resources` are the labels of declared resources."""
+
+    policies: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    environment: str | None = None
+    has_own: bool = False
+    resources: Mapping[Key, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SavedPlan:
     """A plan with all that carrying it out needs. `signature` and `digest` are those of the file it was read from."""
 
     plan: Plan
     writes: Mapping[Key, Write]
     origin: Origin
+    guarding: Guarding = Guarding()
     digest: str = ""
     signature: str = ""
 
@@ -160,6 +175,7 @@ def _body(saved: SavedPlan) -> dict[str, JsonValue]:
         "madeBy": origin.made_by,
         "number": origin.number,
         "commit": origin.commit,
+        "guardrails": _guarding_json(saved.guarding, origin.estate),
         "writes": [_write_json(write, origin.estate) for _, write in sorted(saved.writes.items())],
     }
     return plan_json(saved.plan) | {"saved": section}
@@ -168,11 +184,11 @@ def _body(saved: SavedPlan) -> dict[str, JsonValue]:
 def _write_json(write: Write, estate: Path) -> JsonValue:
     spec = dump_spec(write.spec)
     relative: list[JsonValue] = []
-    for field in FILE_FIELDS.get(write.key.kind, ()):
-        below = below_estate(spec.get(field), estate)
+    for path in FILE_FIELDS.get(write.key.kind, ()):
+        below = below_estate(spec.get(path), estate)
         if below is not None:
-            spec[field] = below
-            relative.append(field)
+            spec[path] = below
+            relative.append(path)
     return {
         "kind": write.key.kind,
         "name": write.key.name,
@@ -180,6 +196,18 @@ def _write_json(write: Write, estate: Path) -> JsonValue:
         "relative": relative,
         "protect": write.protect,
         "secrets": {path: _secret_json(secret, estate) for path, secret in sorted(write.secrets.items())},
+    }
+
+
+def _guarding_json(guarding: Guarding, estate: Path) -> JsonValue:
+    """Policies of the estate move with it: their paths begin with a dot."""
+    below = ((one, below_estate(one, estate)) for one in guarding.policies)
+    return {
+        "policies": [one if path is None else f"./{path}" for one, path in below],
+        "labels": dict(guarding.labels),
+        "environment": guarding.environment,
+        "hasOwn": guarding.has_own,
+        "resources": {str(key): dict(labels) for key, labels in guarding.resources.items()},
     }
 
 
@@ -250,16 +278,32 @@ def _saved(data: Mapping[str, Any], body: Mapping[str, Any], estate: Path | None
         plan=plan_of(data),
         writes={write.key: write for write in writes},
         origin=origin,
+        guarding=_guarding(section["guardrails"], origin.estate),
         digest=_digest(cast("JsonValue", dict(body))),
         signature=text(data["signature"]),
     )
 
 
+def _guarding(data: Mapping[str, Any], estate: Path) -> Guarding:
+    policies = (text(one) for one in data["policies"])
+    return Guarding(
+        policies=tuple(str(estate / one) if one.startswith(".") else one for one in policies),
+        labels=_texts(data["labels"]),
+        environment=None if data["environment"] is None else text(data["environment"]),
+        has_own=bool(data["hasOwn"]),
+        resources={key_named(name): _texts(labels) for name, labels in data["resources"].items()},
+    )
+
+
+def _texts(data: Mapping[str, object]) -> Mapping[str, str]:
+    return {name: text(value) for name, value in data.items()}
+
+
 def _write(data: Mapping[str, Any], estate: Path) -> Write:
     key = key_of(data)
     spec = dict(data["spec"])
-    for field in data["relative"]:
-        spec[field] = str(estate / text(spec[field]))
+    for path in data["relative"]:
+        spec[path] = str(estate / text(spec[path]))
     if key.kind not in KINDS:
         raise ValueError(f"there is no kind {key.kind}")
     return Write(

@@ -14,6 +14,7 @@ from reconciler.model import (
     Cause,
     Change,
     FieldChange,
+    Hold,
     Key,
     Plan,
     Position,
@@ -35,7 +36,7 @@ def plan_of(data: Json) -> Plan:
     """The plan that was rendered as `data`."""
     changes = tuple(_change(one) for one in data["changes"])
     partial = data["partial"] or {"only": [], "exclude": []}
-    fingerprint = {_key_of(name): _revision(number) for name, number in data["fingerprint"].items()}
+    fingerprint = {key_named(name): _revision(number) for name, number in data["fingerprint"].items()}
     return Plan(
         configuration_digest=text(data["configurationDigest"]),
         changes=changes,
@@ -47,6 +48,8 @@ def plan_of(data: Json) -> Plan:
         selection=Selection(tuple(map(text, partial["only"])), tuple(map(text, partial["exclude"]))),
         refused=tuple(Refusal(key(one), text(one["reason"])) for one in data["refused"]),
         reach=Reach(tuple(map(text, data["reach"]["servers"])), int(data["reach"]["mailboxes"])),
+        held=tuple((key(one), _hold(one)) for one in data["held"]),
+        uncompared=tuple((key(one), text(one["path"])) for one in data["uncompared"]),
     )
 
 
@@ -62,7 +65,8 @@ def text(value: object) -> str:
     return value
 
 
-def _key_of(written: str) -> Key:
+def key_named(written: str) -> Key:
+    """The key that is written as Kind/name. Raises ValueError."""
     kind, slash, name = written.partition("/")
     if not slash:
         raise ValueError(f"{written} names no resource")
@@ -106,6 +110,11 @@ def _impact(data: Json) -> ServiceImpact:
         causes=tuple(Cause(key(one), text(one["path"]), one["old"], one["new"]) for one in data["causes"]),
         sessions=_revision(data["sessions"]),
     )
+
+
+def _hold(data: Json) -> Hold:
+    """What a plan says of a hold; when it began is not in it."""
+    return Hold(str(key(data)), text(data["until"]), text(data["reason"]), text(data["by"]), since="")
 
 
 def _position(data: Json | None) -> Position | None:

@@ -71,11 +71,13 @@ class Channel:
         self._path = path
         self._idle: list[_UnixConnection] = []
         self._lock = threading.Lock()
+        self._closings = 0
 
     def close(self) -> None:
-        """End the connections that nobody uses; the next request opens another."""
+        """End the connections: those in use once they have their answer. The next request opens another."""
         with self._lock:
             idle, self._idle = self._idle, []
+            self._closings += 1
         for connection in idle:
             connection.close()
 
@@ -104,17 +106,20 @@ class Channel:
 
     @contextmanager
     def _connection(self, timeout: float) -> Iterator[_UnixConnection]:
-        """An open one, kept for the next request unless it was closed."""
-        connection = self._take()
+        """An open one, kept for the next request unless it, or all, were closed meanwhile."""
+        closings, connection = self._closings, self._take()
         connection.set_timeout(timeout)
         try:
             yield connection
         except BaseException:
             connection.close()
             raise
-        if connection.sock is not None:
-            with self._lock:
+        with self._lock:
+            is_kept = connection.sock is not None and closings == self._closings
+            if is_kept:
                 self._idle.append(connection)
+        if not is_kept:
+            connection.close()
 
     def _take(self) -> _UnixConnection:
         while True:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Generic, Literal, Self, TypeVar
 from urllib.parse import quote
 
 from pydantic import ValidationError
@@ -20,6 +20,7 @@ from reconciler.secret import SecretValue
 from reconciler.state import StateDirectory
 from reconciler.targets.channel import Answer, Channel
 from reconciler.targets.target import (
+    NO_DIGESTS,
     NONE_KNOWN,
     Attribution,
     ConflictError,
@@ -40,6 +41,9 @@ from schemas.v1.base import Spec
 from schemas.v1.canonical import digest_canonical, parse_canonical
 from schemas.v1.codec import dump_spec
 
+FoundT = TypeVar("FoundT")
+Services = Mapping[str, ServiceState]
+
 #: Seconds to wait for an answer: a write hashes passwords; a restart starts and probes a generation.
 READ_TIMEOUT = 30.0
 WRITE_TIMEOUT = 60.0
@@ -55,6 +59,7 @@ class EmbeddedReader:
 
     def __init__(self, state: StateDirectory) -> None:
         self._channel = Channel(state.socket)
+        self._prepared: _Asked | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -70,16 +75,25 @@ class EmbeddedReader:
         """Version, instance and process id of the runtime. Raises NotRunningError."""
         return self._get("/v1/health")
 
-    def observe(self, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveState:
+    def prepare(self) -> None:
+        """Begin to ask for every resource by its digest, and for the services."""
+        self._prepared = self._asked()
+
+    def _asked(self) -> _Asked:
+        return _Meanwhile(lambda: self._get("/v1/resources?view=digests")), _Meanwhile(self.services)
+
+    def observe(
+        self, known: Mapping[Key, Spec] = NONE_KNOWN, digests: Mapping[Key, str] = NO_DIGESTS
+    ) -> LiveState:
         """Every resource by its digest, those that differ from `known` in full; meanwhile every service."""
-        services = _Meanwhile(self.services)
-        listed = self._get("/v1/resources?view=digests")["resources"]
+        listed, services = self._prepared or self._asked()
+        self._prepared = None
         resources: dict[Key, Observed] = {}
         others: list[Key] = []
-        for item in listed:
+        for item in listed.result()["resources"]:
             key = Key(item[0], item[1])
             spec = known.get(key)
-            if spec is not None and digest_canonical(spec) == item[3]:
+            if spec is not None and (digests.get(key) or digest_canonical(spec)) == item[3]:
                 resources[key] = _as_known(spec, item)
             else:
                 others.append(key)
@@ -112,7 +126,11 @@ class EmbeddedReader:
 
     def live_at(self, epoch: int) -> Mapping[Key, Present]:
         """The versions that the runtime keeps."""
-        found = {_key(item): _observed(item) for item in self._get(f"/v1/resources?at={epoch}")["resources"]}
+        answer = self._ask("GET", f"/v1/resources?at={epoch}", timeout=READ_TIMEOUT)
+        if answer.status == 410:
+            raise TargetError(f"{answer.error}; choose a later entry of the history")
+        listed = answer.expect_success("the versions")["resources"]
+        found = {_key(item): _observed(item) for item in listed}
         for key, observed in found.items():
             if isinstance(observed, Unreadable):
                 raise TargetError(f"{key} as it was cannot be read: {observed.error}")
@@ -267,28 +285,30 @@ class EmbeddedTarget(EmbeddedReader):
         return answer.expect_success(str(key))
 
 
-class _Meanwhile:
+class _Meanwhile(Generic[FoundT]):
     """Asks in a thread of its own, over a connection of its own."""
 
-    def __init__(self, ask: Callable[[], Mapping[str, ServiceState]]) -> None:
+    def __init__(self, ask: Callable[[], FoundT]) -> None:
         self._ask = ask
-        self._found: Mapping[str, ServiceState] = {}
-        self._error: TargetError | None = None
-        self._thread = threading.Thread(target=self._run, name="observe services", daemon=True)
+        self._outcome: FoundT | TargetError
+        self._thread = threading.Thread(target=self._run, name="observe", daemon=True)
         self._thread.start()
 
-    def result(self) -> Mapping[str, ServiceState]:
+    def result(self) -> FoundT:
         """The answer. Raises TargetError."""
         self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self._found
+        if isinstance(self._outcome, TargetError):
+            raise self._outcome
+        return self._outcome
 
     def _run(self) -> None:
         try:
-            self._found = self._ask()
+            self._outcome = self._ask()
         except TargetError as error:
-            self._error = error
+            self._outcome = error
+
+
+_Asked = tuple[_Meanwhile[dict[str, Any]], _Meanwhile[Services]]
 
 
 def _item(write: Write, by: Attribution) -> bytes:

@@ -19,6 +19,7 @@ from pydantic import JsonValue
 from reconciler.model import Absent, Key, LiveState, Observed, Present, ServiceState
 from reconciler.secret import SecretValue
 from reconciler.targets.target import (
+    NO_DIGESTS,
     NONE_KNOWN,
     Attribution,
     ConflictError,
@@ -67,7 +68,12 @@ class MemoryTarget:
         self._lock = threading.RLock()
         self._past: list[tuple[int, Key, Present | None]] = []
 
-    def observe(self, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveState:
+    def prepare(self) -> None:
+        """Nothing takes time here."""
+
+    def observe(
+        self, known: Mapping[Key, Spec] = NONE_KNOWN, digests: Mapping[Key, str] = NO_DIGESTS
+    ) -> LiveState:
         """A copy of everything."""
         resources: dict[Key, Observed] = dict(self._live)
         return LiveState(resources=resources, services={state.service: state for state in self._services()})

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
+from reconciler.expected import ExpectedError
 from reconciler.model import Absent, Key, LiveState, Observed, Present, ServiceState
 from reconciler.secret import SecretValue
 from schemas.v1.base import Spec
@@ -21,9 +22,10 @@ from schemas.v1.base import Spec
 Method = Literal["restart", "reload"]
 Json = Mapping[str, JsonValue]
 NONE_KNOWN: Mapping[Key, Spec] = MappingProxyType({})
+NO_DIGESTS: Mapping[Key, str] = MappingProxyType({})
 
 
-class TargetError(Exception):
+class TargetError(ExpectedError):
     """A target could not do what it was asked; the text is a sentence for the user."""
 
 
@@ -164,11 +166,16 @@ class Written:
 class Reader(Protocol):
     """The side of a target that only looks."""
 
-    def observe(self, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveState:
+    def prepare(self) -> None:
+        """Announce that `observe` is going to be called once, so that its answers can come meanwhile."""
+
+    def observe(
+        self, known: Mapping[Key, Spec] = NONE_KNOWN, digests: Mapping[Key, str] = NO_DIGESTS
+    ) -> LiveState:
         """Every live resource, and every service. A resource that cannot be understood is `Unreadable`.
 
         `known` are specs that the live ones may well equal, such as the declared ones: those that do are given back as
-        they are, which spares checking them again.
+        they are, which spares checking them again. `digests` are those of their canonical forms, as far as known.
         """
 
     def changes_since(self, since: LiveChanges | None, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveChanges:

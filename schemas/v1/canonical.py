@@ -134,6 +134,12 @@ def _defaults(template: Spec, required: Mapping[str, None]) -> Mapping[str, Json
     return cast("dict[str, JsonValue]", template.model_dump(mode="json", by_alias=True, exclude=left_out))
 
 
+def parse_field(model: type[Spec], attribute: str, value: JsonValue) -> Any:
+    """Return one attribute's value from its canonical form. Raises ValidationError."""
+    return _parser(model, attribute)(value)
+
+
+@cache
 def _parser(model: type[Spec], attribute: str) -> Callable[[Any], Any]:
     field = model.model_fields[attribute]
     annotation: Any = field.annotation

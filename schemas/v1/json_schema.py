@@ -1,8 +1,9 @@
-"""JSON Schemas (2020-12) of the documents, one a kind and one for all, made from the declarations.
+"""JSON Schemas (2020-12) of the documents, one a kind, one for all and one for overlays, made from the declarations.
 
 They are for editors and for checks without Python. What only Python can check they leave out, so a valid document is
 never refused, and name it as x-checked-by-model: `conditions.py`. Beyond the standard keywords a field carries
-x-exchange-name, x-unit, x-impact, x-services, x-reference, x-range, x-security and x-not-yet-enforced.
+x-exchange-name, x-unit, x-impact, x-services, x-reference, x-range, x-security and x-not-yet-enforced. A document of an
+overlay may leave out everything but what names it, and null takes back what the base says.
 
 Run as `python -m schemas.v1.json_schema --write` or `--check`.
 """
@@ -17,7 +18,15 @@ from typing import Any
 
 from schemas.v1.base import Impact, Model, Spec
 from schemas.v1.conditions import CONDITIONS, REFERENCE, RULED, VALUES
-from schemas.v1.document import API_VERSION, SELECTOR_SCHEMA, VARIABLES, IgnoredField, Lifecycle, Metadata
+from schemas.v1.document import (
+    API_VERSION,
+    LIST_KEYS,
+    SELECTOR_SCHEMA,
+    VARIABLES,
+    IgnoredField,
+    Lifecycle,
+    Metadata,
+)
 from schemas.v1.facts import FieldFacts, ValueType, fields, type_of
 from schemas.v1.generated import Generated, main
 from schemas.v1.kinds import KINDS, Kind
@@ -26,6 +35,10 @@ from schemas.v1.variables import variables_schema
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
+
+_PATCH: Schema = {"const": "delete", "description": "Takes away what the base has under this name."}
+_NULL: Schema = {"type": "null"}
+_NOTES = ("description", "default")
 
 
 def document_schema(kind: Kind) -> Schema:
@@ -61,6 +74,73 @@ def estate_schema() -> Schema:
         "$defs": {name: _without_headers(document_schema(kind)) for name, kind in KINDS.items()}
         | {VARIABLES: _without_headers(variables_document_schema())},
     }
+
+
+def overlay_schema() -> Schema:
+    """Return the schema of a document of an overlay: of any kind, with any part of it, or `$patch: delete`."""
+    schema = estate_schema()
+    schemas = {name: document_schema(kind) for name, kind in KINDS.items()}
+    schemas[VARIABLES] = variables_document_schema()
+    return {
+        **schema,
+        "$id": "urn:reconciler:v1:overlay",
+        "title": "A document of an overlay",
+        "required": ["kind", "metadata"],
+        "$defs": {name: _without_headers(_overlay_document(found)) for name, found in schemas.items()},
+    }
+
+
+def _overlay_document(schema: Schema) -> Schema:
+    parts = schema["properties"]
+    metadata = {**_partial(parts["metadata"]), "required": ["name"]}
+    metadata["properties"] = {**metadata["properties"], "name": parts["metadata"]["properties"]["name"]}
+    spec = _partial(parts["spec"])
+    if "patternProperties" in spec:  # of variables
+        spec["patternProperties"] = {
+            pattern: _nullable(one) for pattern, one in spec["patternProperties"].items()
+        }
+    partial = {"metadata": metadata, "spec": spec}
+    if "lifecycle" in parts:
+        partial["lifecycle"] = {"anyOf": [_overlay_lifecycle(parts["lifecycle"]), _NULL]}
+    properties = {**parts, **partial, "$patch": _PATCH}
+    return {**schema, "properties": properties, "required": ["kind", "metadata"]}
+
+
+def _overlay_lifecycle(schema: Schema) -> Schema:
+    """The items of a list are told apart by their key, so that one needs nothing else."""
+    found = _partial(schema)
+    for (group, name), key in LIST_KEYS.items():
+        if group == "lifecycle":
+            listed = schema["properties"][name]
+            item = _partial(listed["items"])
+            item |= {"properties": {**item["properties"], "$patch": _PATCH}, "required": [key]}
+            found["properties"][name] = _nullable({**listed, "items": item})
+    return found
+
+
+def _partial(schema: Schema) -> Schema:
+    """The schema of an object without its rules between fields; whatever is a group of fields is partial too."""
+    found = {name: rule for name, rule in schema.items() if name not in ("required", "allOf", "anyOf")}
+    if "properties" in schema:
+        found["properties"] = {name: _nullable(one) for name, one in schema["properties"].items()}
+    if isinstance(schema.get("additionalProperties"), dict):
+        found["additionalProperties"] = _nullable(schema["additionalProperties"])
+    return found
+
+
+def _is_group(schema: Schema) -> bool:
+    """True for what is merged key by key; a reference to a secret is replaced whole."""
+    return schema.get("type") == "object" and "secretRef" not in schema.get("properties", {})
+
+
+def _nullable(schema: Schema) -> Schema:
+    notes = {name: rule for name, rule in schema.items() if name in _NOTES or name.startswith("x-")}
+    rules = {name: rule for name, rule in schema.items() if name not in notes}
+    choices = rules["anyOf"] if rules.keys() == {"anyOf"} else [rules]
+    others = [choice for choice in choices if choice != _NULL]
+    if all(map(_is_group, others)):
+        others = [_partial(choice) for choice in others]
+    return {"anyOf": [*others, _NULL], **notes} if rules else schema
 
 
 def variables_document_schema() -> Schema:
@@ -188,7 +268,11 @@ def _extras(field: FieldFacts) -> Schema:
 def generated() -> Generated:
     """Return the files of schemas/v1/json."""
     schemas = {name: document_schema(kind) for name, kind in KINDS.items()}
-    schemas |= {VARIABLES: variables_document_schema(), "reconciler": estate_schema()}
+    schemas |= {
+        VARIABLES: variables_document_schema(),
+        "reconciler": estate_schema(),
+        "overlay": overlay_schema(),
+    }
     texts = {f"{name}.schema.json": _text(schema) for name, schema in schemas.items()}
     return Generated(Path(__file__).parent / "json", "*.json", texts)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, cast
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 #: estate: the live name is metadata.name. server: one live resource a selected server, named as the server.
 #: server-named: one a selected server, named "<server>/<metadata.name>".
 Scope = Literal["estate", "server", "server-named"]
+
+
+@cache
+def _spec(module: str, name: str) -> type[Spec]:
+    return cast("type[Spec]", getattr(import_module(f"schemas.v1.{module}"), name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Kind:
     @property
     def spec(self) -> type[Spec]:
         """The class of its specs."""
-        return cast("type[Spec]", getattr(import_module(f"schemas.v1.{self.module}"), self.name))
+        return _spec(self.module, self.name)
 
     @property
     def selects_servers(self) -> bool:

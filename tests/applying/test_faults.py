@@ -13,9 +13,8 @@ import pytest
 from reconciler.applying import batches
 from reconciler.applying.history import entries
 from reconciler.applying.journal import unfinished
-from reconciler.model import Key, LiveState, Report, ServiceState
+from reconciler.model import Report, ServiceState
 from reconciler.targets.target import (
-    NONE_KNOWN,
     Attribution,
     Converged,
     Method,
@@ -26,7 +25,6 @@ from reconciler.targets.target import (
     Write,
     Written,
 )
-from schemas.v1.base import Spec
 from tests.applying.builders import IMAP, POP, Bench, FaultyTarget, Probes, estate, imap
 
 T = TypeVar("T")
@@ -55,9 +53,6 @@ class FlakyTarget(FaultyTarget):
 
     def converge(self, service: str, method: Method, *, reason: str) -> Converged:
         return self._call(lambda: FaultyTarget.converge(self, service, method, reason=reason))
-
-    def observe(self, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveState:
-        return FaultyTarget.observe(self, known)
 
     def _call(self, act: Callable[[], T]) -> T:
         self.calls += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from reconciler.applying.journal import (
 )
 from reconciler.model import Action, Key, ServiceAction
 
+_write = os.write
 IMAP = Key("ImapSettings", "ex01")
 
 
@@ -44,6 +46,19 @@ def test_a_written_change_is_read_back_with_its_revision(tmp_path: Path) -> None
     assert Journal.load(journal.path).state.written == {IMAP: 4}
 
 
+def test_a_record_that_finds_no_room_is_not_there_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = begun(tmp_path)
+    before = journal.path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda descriptor, line: _write(descriptor, line[:20]))
+        with pytest.raises(JournalError, match=r"cannot be written \(No space left on device\)"):
+            journal.record("verified")
+    assert journal.path.read_bytes() == before
+    assert not journal.state.is_verified
+
+
 def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
     journal = begun(tmp_path)
     with journal.path.open("ab") as file:
@@ -51,6 +66,40 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
     loaded = Journal.load(journal.path)
     loaded.record("written", changes=[{**key_json(IMAP), "revision": 4}])
     assert Journal.load(journal.path).state.written == {IMAP: 4}
+
+
+#: As journals were written when each record was about one resource.
+FORMER = (
+    b'{"record": "planned", "format": "reconciler/journal/v1", "applyId": "a0", "actor": "alice", "planDigest": "d", '
+    b'"changes": [{"kind": "ImapSettings", "name": "ex01", "action": "~", "previous": 3}], "owed": []}\n'
+    b'{"record": "write started", "kind": "ImapSettings", "name": "ex01"}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (
+            FORMER,
+            r"a0\.jsonl:2 is not a record of an apply that this version can read \(KeyError\('changes'\)\)",
+        ),
+        (FORMER.replace(b"journal/v1", b"journal/v7"), r"a0\.jsonl:1 .*its format is reconciler/journal/v7"),
+        (b'{"record": "written", "changes": []}\n', r"a0\.jsonl:1 .*does not say what was planned"),
+        (b'{"record": "planned"}\n', r"a0\.jsonl:1 .* left unfinished.* move this file away"),
+        (b'{"record": "teleported"}\n', r"a0\.jsonl:1 "),
+        (b"[]\n", r"a0\.jsonl:1 "),
+    ],
+)
+def test_one_that_cannot_be_read_is_never_passed_over(content: bytes, why: str, tmp_path: Path) -> None:
+    (tmp_path / "a0.jsonl").write_bytes(content)
+    begun(tmp_path).record("committed")
+    with pytest.raises(JournalError, match=why):
+        unfinished(tmp_path)
+
+
+def test_one_of_a_former_format_that_was_finished_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "a0.jsonl").write_bytes(FORMER + b'{"record": "committed", "time": "2020-01-01T00:00:00Z"}\n')
+    assert unfinished(tmp_path) == ()
 
 
 def test_a_damaged_line_in_the_middle_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from reconciler.applying.apply import Special
 from reconciler.applying.history import Entry, HistoryError, entries
 from reconciler.applying.hold import new_hold, parse_until
 from reconciler.applying.past import Return, plan_return
-from reconciler.model import Absent, Action, Hold, Key, Present, Report
+from reconciler.model import Absent, Action, Desired, Hold, Key, Present, Report
+from reconciler.targets.target import Attribution
+from schemas.v1.codec import parse_spec
 from tests.applying.builders import (
     ALICE,
     ALICIA,
@@ -21,6 +25,7 @@ from tests.applying.builders import (
     imap,
     outcomes,
     protected,
+    resource,
     with_mailbox,
 )
 
@@ -34,13 +39,17 @@ def entry(bench: Bench, number: int) -> Entry:
     return next(found for found in entries(bench.applier.state.history) if found.number == number)
 
 
-def way_back(bench: Bench, number: int, *holds: Hold) -> Return:
+def way_back(bench: Bench, number: int, *holds: Hold, delete: Collection[Key] = ()) -> Return:
     history = bench.applier.state.history
-    return plan_return(entry(bench, number), bench.target, history=history, holds=holds)
+    return plan_return(entry(bench, number), bench.target, history=history, holds=holds, named=delete)
 
 
-def go_back(bench: Bench, number: int) -> Report:
-    back = way_back(bench, number)
+def hold(key: Key) -> Hold:
+    return new_hold(str(key), until=parse_until("1h"), reason="a test", by="alice")
+
+
+def go_back(bench: Bench, number: int, *, delete: Collection[Key] = ()) -> Report:
+    back = way_back(bench, number, delete=delete)
     special = Special(back.restores, {"rollbackTo": number})
     return bench.applier.apply(back.plan, desired=back.desired, live=back.live, special=special)
 
@@ -64,12 +73,12 @@ def test_what_was_made_since_goes_and_what_went_comes_back(bench: Bench) -> None
     found = bench.target.read(ALICE)
     assert isinstance(found, Present)
     bench.applied(with_mailbox(estate(), ALICIA, renamed_from="alice"))
-    back = way_back(bench, 1)
+    back = way_back(bench, 1, delete={ALICIA})
     assert {(change.key, change.action) for change in back.plan.changes} == {
         (ALICE, Action.CREATE),
         (ALICIA, Action.DELETE),
     }
-    assert go_back(bench, 1).is_success
+    assert go_back(bench, 1, delete={ALICIA}).is_success
     assert bench.target.read(ALICIA) == Absent()
     again = bench.target.read(ALICE)
     assert isinstance(again, Present)
@@ -139,15 +148,73 @@ def test_a_failed_probe_takes_the_way_back_back(bench: Bench) -> None:
 
 def test_what_is_held_stays(bench: Bench) -> None:
     bench.applied(estate(imap=16, pop=16)).applied(estate(imap=32, pop=32))
-    hold = new_hold(str(IMAP), until=parse_until("1h"), reason="a test", by="alice")
-    back = way_back(bench, 1, hold)
+    back = way_back(bench, 1, hold(IMAP))
     assert [change.key for change in back.plan.changes] == [POP]
     assert [key for key, _ in back.plan.held] == [IMAP]
 
 
 def test_what_is_protected_is_not_deleted(bench: Bench) -> None:
     bench.applied(estate()).applied(protected(with_mailbox(estate(), ALICE), ALICE))
-    with pytest.raises(HistoryError, match="Mailbox/alice was made since and is protected"):
+    with pytest.raises(HistoryError, match="\n  Mailbox/alice: it is protected"):
+        way_back(bench, 1, delete={ALICE})
+
+
+def test_a_mailbox_that_was_made_since_has_to_be_named(bench: Bench) -> None:
+    bench.applied(estate()).applied(with_mailbox(estate(), ALICE))
+    with pytest.raises(HistoryError, match="a Mailbox is deleted only by name: --delete Mailbox/alice"):
+        way_back(bench, 1)
+    assert go_back(bench, 1, delete={ALICE}).is_success
+    assert bench.target.read(ALICE) == Absent()
+
+
+def test_a_mailbox_that_is_held_need_not_be_named(bench: Bench) -> None:
+    bench.applied(estate(imap=16)).applied(with_mailbox(estate(imap=32), ALICE))
+    back = way_back(bench, 1, hold(ALICE))
+    assert [change.key for change in back.plan.changes] == [IMAP]
+
+
+def test_what_was_made_by_hand_since_stays_and_is_listed(bench: Bench) -> None:
+    bench.applied(estate())
+    spec = with_mailbox(estate(), ALICE).resources[ALICE].spec
+    bench.target.write(ALICE, spec, secrets={}, expect=None, by=Attribution("bob"))
+    back = way_back(bench, 1)
+    assert back.plan.is_empty
+    assert back.plan.undeclared == (ALICE,)
+
+
+def with_domains(desired: Desired, count: int) -> Desired:
+    keys = [Key("AcceptedDomain", f"d{number:02}") for number in range(count)]
+    found = {
+        key: resource(
+            key, parse_spec(key.kind, {"domainName": f"{key.name}.example", "domainType": "Authoritative"})
+        )
+        for key in keys
+    }
+    return replace(desired, resources={**desired.resources, **found})
+
+
+def test_not_so_many_of_a_kind_go_at_once(bench: Bench) -> None:
+    bench.applied(with_domains(estate(), 6)).applied(with_domains(estate(), 10))
+    with pytest.raises(HistoryError, match=r"d09: 4 of 10 AcceptedDomain would go, more than 30%"):
+        way_back(bench, 1)
+    domains = {Key("AcceptedDomain", f"d0{number}") for number in range(6, 10)}
+    assert len(way_back(bench, 1, delete=domains).plan.changes) == 4
+
+
+def test_a_few_of_a_kind_go(bench: Bench) -> None:
+    bench.applied(with_domains(estate(), 8)).applied(with_domains(estate(), 10))
+    assert go_back(bench, 1).is_success
+    assert bench.target.read(Key("AcceptedDomain", "d09")) == Absent()
+
+
+def test_a_mailbox_that_lies_elsewhere_by_now_is_not_moved(bench: Bench) -> None:
+    bench.applied(with_mailbox(estate(), ALICE))
+    found = bench.target.read(ALICE)
+    assert isinstance(found, Present)
+    bench.target.delete(ALICE, expect=found.revision, by=Attribution("bob"))
+    elsewhere = found.spec.model_copy(update={"database": "db02"})
+    bench.target.write(ALICE, elsewhere, secrets={}, expect=None, by=Attribution("bob"))
+    with pytest.raises(HistoryError, match="Mailbox/alice database: mail cannot be moved between databases"):
         way_back(bench, 1)
 
 

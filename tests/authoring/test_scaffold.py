@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import stat
@@ -11,6 +12,7 @@ from typing import Any
 
 import click
 import pytest
+from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from reconciler.age import IDENTITY_FILE, IDENTITY_KEY
@@ -47,6 +49,17 @@ def test_every_yaml_file_names_a_schema_that_is_there(tmp_path: Path, environmen
         assert head == "# yaml-language-server: "
         assert (file.parent / schema).is_file()
     assert files
+
+
+@pytest.mark.parametrize("environments", LAYOUTS)
+def test_the_schema_that_a_file_names_takes_it(tmp_path: Path, environments: tuple[str, ...]) -> None:
+    made(tmp_path, environments)
+    for file in (tmp_path / "estate").rglob("*.yaml"):
+        text = file.read_text(encoding="utf-8")
+        schema = json.loads((file.parent / text.partition("\n")[0].partition("$schema=")[2]).read_text())
+        assert (schema["$id"] == "urn:reconciler:v1:overlay") == ("overlays" in file.parts)
+        for document in YAML(typ="safe", pure=True).load_all(text):
+            Draft202012Validator(schema).validate(document)
 
 
 def test_the_first_secret_opens_with_the_identity_that_comes_with_it(

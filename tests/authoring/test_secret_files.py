@@ -291,7 +291,7 @@ def test_the_list_tells_who_uses_what_and_what_is_stale(tmp_path: Path, key: Key
     recipients(tmp_path, key, generate())
     reference = ", password: {secretRef: {encrypted: secrets/alice.age}}"
     estate = desired(loaded(tmp_path, SERVER, DATABASE, mailbox("alice", reference)))
-    [row] = list_secrets(tmp_path, estate)
+    [row] = list_secrets(tmp_path, (None, estate))
     assert (row.file, row.held_for, row.used_by, row.is_stale) == (file, 1, ("Mailbox/alice password",), True)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from reconciler.cli.common import current_user
 from tests.support.estate import Runtime, write_estate
 from tests.support.waiting import eventually
 
@@ -70,14 +73,50 @@ def start_apply(runtime: Runtime) -> subprocess.Popen[str]:
     )
 
 
-def add_mailboxes(runtime: Runtime, count: int) -> None:
+def add_mailboxes(runtime: Runtime, count: int, *, name: str = "user") -> None:
     documents = [
-        f"apiVersion: reconciler/v1\nkind: Mailbox\nmetadata: {{name: user{number:03}}}\n"
-        f"spec: {{database: db01, primarySmtpAddress: user{number:03}@contoso.example, "
+        f"apiVersion: reconciler/v1\nkind: Mailbox\nmetadata: {{name: {name}{number:03}}}\n"
+        f"spec: {{database: db01, primarySmtpAddress: {name}{number:03}@contoso.example, "
         "password: {secretRef: {file: secrets/alice}}}\n"
         for number in range(count)
     ]
     (runtime.directory / "users.yaml").write_text("---\n".join(documents))
+
+
+PAUSING = """
+import os, signal, sys
+from reconciler.applying.journal import Journal
+from reconciler.cli.main import main
+
+original, records = Journal.record, 0
+
+def record(self, record, **fields):
+    global records
+    original(self, record, **fields)
+    records += 1
+    if records == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+Journal.record = record
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@contextmanager
+def paused_apply(runtime: Runtime, records: int) -> Iterator[subprocess.Popen[str]]:
+    """A real apply that stands still after so many records of its journal, for the length of the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PAUSING, str(records), "apply", "--yes", str(runtime.directory)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"RECONCILE_STATE": str(runtime.state)},
+    )
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def answer(runtime: Runtime, text: str) -> int:
@@ -150,6 +189,36 @@ def test_of_two_applies_at_once_one_is_told_of_the_other(applied: Runtime) -> No
         code == 0 or "another apply is running" in error for code, error in zip(codes, errors, strict=True)
     )
     applied.reconcile("plan", str(applied.directory), expect=0)
+
+
+def test_the_one_that_comes_second_is_told_who_was_first_and_since_when(applied: Runtime) -> None:
+    """The first stands still between two of its writes, so that the two really overlap."""
+    add_mailboxes(applied, 3, name="overlap")
+    with paused_apply(applied, 2) as first:
+        second = start_apply(applied)
+        _, error = second.communicate(timeout=60)
+    _, trouble = first.communicate(timeout=120)
+    assert (first.returncode, second.returncode) == (0, 1), trouble
+    who = f"another apply is running: {current_user()} (process {first.pid}, since 20"
+    assert who in error
+    applied.reconcile("plan", str(applied.directory), expect=0)
+
+
+def test_a_writer_that_takes_no_lock_is_told_too(applied: Runtime) -> None:
+    """Somebody changes by hand what an apply has planned and not yet written: the apply loses, and says to whom."""
+    add_mailboxes(applied, 3, name="hand")
+    mailboxes = applied.directory / "users.yaml"
+    applied.reconcile("apply", "--yes", str(applied.directory))
+    mailboxes.write_text(mailboxes.read_text().replace("password:", "imapEnabled: false, password:"))
+    with paused_apply(applied, 1) as apply:
+        applied.reconcile("live", "set", "Mailbox/hand002", "popEnabled=false")
+    _, error = apply.communicate(timeout=120)
+    assert apply.returncode == 1
+    assert re.search(rf"Mailbox/hand002.* {re.escape(current_user())} at 20\d\d-", error), error
+    found = applied.reconcile("live", "get", "Mailbox/hand002").stdout
+    assert "popEnabled: false" in found
+    assert "imapEnabled: true" in found
+    assert "imapEnabled: true" in applied.reconcile("live", "get", "Mailbox/hand000").stdout
 
 
 def test_no_on_a_terminal_changes_nothing(applied: Runtime) -> None:

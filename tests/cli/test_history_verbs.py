@@ -84,6 +84,76 @@ def test_rollback_brings_a_deleted_mailbox_with_its_password_back(applied: Runti
     client.logout()
 
 
+def declare_mailbox(runtime: Runtime, name: str, *, more: str = "") -> None:
+    """Beside alice and bob."""
+    file = runtime.directory / "estate.yaml"
+    mailbox = (
+        f"---\napiVersion: reconciler/v1\nkind: Mailbox\nmetadata: {{name: {name}}}\n{more}"
+        f"spec: {{database: db01, primarySmtpAddress: {name}@contoso.example}}\n"
+    )
+    file.write_text(file.read_text() + mailbox)
+
+
+def test_rollback_deletes_a_mailbox_only_by_name(applied: Runtime) -> None:
+    number = str(newest(applied)["number"])
+    declare_mailbox(applied, "carol")
+    applied.reconcile("apply", "--yes", str(applied.directory))
+    refused = applied.reconcile("rollback", "--to", number, "--yes", expect=1)
+    assert "Mailbox/carol: a Mailbox is deleted only by name: --delete Mailbox/carol" in refused.stderr
+    applied.reconcile("live", "get", "Mailbox/carol")
+    applied.reconcile("rollback", "--to", number, "--yes", "--delete", "Mailbox/carol")
+    applied.reconcile("live", "get", "Mailbox/carol", expect=1)
+
+
+def test_rollback_keeps_what_is_protected(applied: Runtime) -> None:
+    number = str(newest(applied)["number"])
+    declare_mailbox(applied, "dora", more="lifecycle: {protect: true}\n")
+    applied.reconcile("apply", "--yes", str(applied.directory))
+    arguments = ("rollback", "--to", number, "--yes", "--delete", "Mailbox/dora")
+    assert "Mailbox/dora: it is protected" in applied.reconcile(*arguments, expect=1).stderr
+    applied.reconcile("live", "get", "Mailbox/dora")
+
+
+def test_rollback_does_not_delete_so_many_of_a_kind(applied: Runtime) -> None:
+    number = str(newest(applied)["number"])
+    file = applied.directory / "estate.yaml"
+    domains = [
+        f"---\napiVersion: reconciler/v1\nkind: AcceptedDomain\nmetadata: {{name: d{number}}}\n"
+        f"spec: {{domainName: d{number}.example, domainType: Authoritative}}\n"
+        for number in range(10)
+    ]
+    file.write_text(file.read_text() + "".join(domains))
+    applied.reconcile("apply", "--yes", str(applied.directory))
+    refused = applied.reconcile("rollback", "--to", number, "--yes", expect=1)
+    assert "10 of 11 AcceptedDomain would go, more than 30%" in refused.stderr
+    found = json.loads(applied.reconcile("live", "get", "AcceptedDomain", "--format", "json").stdout)
+    assert len(found) == 11
+
+
+def test_rollback_leaves_what_is_held(applied: Runtime) -> None:
+    number = str(newest(applied)["number"])
+    applied.apply(max_connections_per_user=28)
+    applied.reconcile("hold", "ImapSettings/ex01", "--until", "1h", "--reason", "a test of limits")
+    try:
+        done = applied.reconcile("rollback", "--to", number, "--yes")
+    finally:
+        applied.reconcile("hold", "release", "ImapSettings/ex01")
+    assert "Held, left alone\n  ImapSettings/ex01" in done.stdout
+    assert limit(applied) == 28
+    pop = applied.reconcile("live", "get", "PopSettings/ex01", "--format", "json").stdout
+    assert json.loads(pop)["spec"]["maxConnectionsPerUser"] == 16
+
+
+def test_history_says_which_directory_was_applied(applied: Runtime) -> None:
+    applied.apply(max_connections_per_user=29)
+    entry = newest(applied)
+    assert entry["origin"] == {"estate": str(applied.directory)}
+    assert len(entry["plan"]) == 64
+    shown = applied.reconcile("history", "show", str(entry["number"])).stdout
+    assert f"plan           {entry['plan']}" in shown
+    assert f"estate         {applied.directory}" in shown
+
+
 def test_rollback_looks_first(applied: Runtime) -> None:
     applied.apply(max_connections_per_user=24)
     number = newest(applied)["number"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -105,6 +106,24 @@ def test_a_killed_apply_is_finished_or_rolled_back(records: int, applied: Runtim
     assert generations(applied) == (tuple(one + 1 for one in before) if is_forward else before)
     assert status(applied)["pendingRestarts"] == []
     assert unfinished(applied.state / "journal") == ()
+
+
+@pytest.mark.parametrize("records", [7, 8])
+def test_a_killed_roll_back_is_rolled_back(records: int, applied: Runtime) -> None:
+    """A port is taken, so the front end does not start: rolling back, restored, rolled back."""
+    file = applied.directory / "estate.yaml"
+    before = file.read_text()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        file.write_text(before.replace(f"127.0.0.1:{applied.ports.imap}", address, 1))
+        kill(applied, records)
+        (report,) = recovered(applied)
+    file.write_text(before)
+    assert report.error
+    assert "everything was rolled back" in report.error
+    assert status(applied)["pendingRestarts"] == []
+    assert unfinished(applied.state / "journal") == ()
+    applied.reconcile("plan", str(applied.directory), expect=0)
 
 
 @pytest.mark.parametrize("records", [2, 3, 5])

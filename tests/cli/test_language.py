@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Ran
+from tests.declared.builders import DATABASE, SERVER, together, write
 
 Reconcile = Callable[..., Ran]
 
@@ -80,3 +81,48 @@ def test_upgrade_shows_checks_and_writes(reconcile: Reconcile, tmp_path: Path) -
 def test_upgrade_tells_what_it_cannot_read(reconcile: Reconcile, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("apiVersion: [")
     assert reconcile("upgrade", "--write", str(tmp_path)).code == 1
+
+
+ALLOWING = """\
+apiVersion: reconciler/v1
+kind: Mailbox
+metadata:
+  name: alice
+  annotations:
+    reconciler/allow: |
+"""
+SPEC = "spec: {database: db01, primarySmtpAddress: alice@contoso.example}\n"
+
+
+def _validated(reconcile: Reconcile, directory: Path, *lines: str) -> Ran:
+    text = ALLOWING + "".join(f"      {line}\n" for line in lines) + SPEC
+    write(directory, estate=together(SERVER, DATABASE, text))
+    return reconcile("validate", directory)
+
+
+def test_an_allowed_warning_is_shown_as_such(tmp_path: Path, reconcile: Reconcile) -> None:
+    ran = _validated(reconcile, tmp_path, "unknown-domain: the partner accepts it")
+    assert ran.code == 0
+    assert "allowed: Mailbox/alice: no AcceptedDomain covers contoso.example" in ran.err
+    assert "= reason: the partner accepts it" in ran.err
+    assert "warning:" not in ran.err
+    assert ran.err.endswith("1 allowed in 1 file\n")
+
+
+def test_one_that_finds_nothing_is_a_warning(tmp_path: Path, reconcile: Reconcile) -> None:
+    ran = _validated(reconcile, tmp_path, "unknown-domain: yes", "no-certificate: no")
+    assert ran.code == 0
+    assert "estate.yaml:18:7: warning: reconciler/allow: no-certificate finds nothing here" in ran.err
+
+
+def test_one_of_an_error_is_refused_without_a_plan(tmp_path: Path, reconcile: Reconcile) -> None:
+    ran = _validated(reconcile, tmp_path, "unknown-domain: yes", "plain-text-logon: please")
+    assert ran.code == 1
+    assert "plain-text-logon is an error, and an annotation lets only warnings through" in ran.err
+    assert "Waiver" in ran.err
+
+
+def test_a_misspelt_rule_is_an_error(tmp_path: Path, reconcile: Reconcile) -> None:
+    ran = _validated(reconcile, tmp_path, "unknown-domian: yes")
+    assert ran.code == 1
+    assert "did you mean unknown-domain?" in ran.err

@@ -94,16 +94,27 @@ def test_live_needs_a_runtime(tmp_path: Path, reconcile: Reconcile) -> None:
     assert "runtime" in ran.err
 
 
-def test_head_is_planned_against_the_running_estate(tmp_path: Path, runtime: Runtime) -> None:
-    estate = (runtime.directory / "estate.yaml").read_text(encoding="utf-8")
-    clone = Clone(tmp_path, {"estate/estate.yaml": estate})
+def test_head_is_planned_against_the_running_estate(tmp_path: Path, applied: Runtime) -> None:
+    estate = (applied.directory / "estate.yaml").read_text(encoding="utf-8")
+    secrets = {
+        f"estate/{file.relative_to(applied.directory)}": file.read_bytes()
+        for file in applied.directory.rglob("*")
+        if file.is_file() and file.suffix != ".yaml"
+    }
+    clone = Clone(tmp_path, {"estate/estate.yaml": estate, **secrets})
     clone.branch()
     clone.replace("estate/estate.yaml", "maxConnectionsPerUser: 16", "maxConnectionsPerUser: 40")
-    found = json.loads(
-        runtime.reconcile(
-            "review", str(clone.root / "estate"), "--base", "main", "--live", "--format", "json", expect=2
-        ).stdout
-    )
-    comparison = found["environments"][0]
+    arguments = ("review", str(clone.root / "estate"), "--base", "main", "--live")
+    (comparison,) = json.loads(applied.reconcile(*arguments, "--format", "json", expect=2).stdout)[
+        "environments"
+    ]
     assert comparison["plan"]["summary"]["update"] == 2
-    assert {change["action"] for change in comparison["live"]["changes"]} == {"create"}
+    changed = {
+        f"{change['kind']}/{change['name']}": [field["path"] for field in change["fields"]]
+        for change in comparison["live"]["changes"]
+    }
+    assert changed == {name: ["maxConnectionsPerUser"] for name in ("ImapSettings/ex01", "PopSettings/ex01")}
+    assert {one["action"] for one in comparison["live"]["services"]} == {"restart"}
+    shown = applied.reconcile(*arguments, "--format", "text", expect=2).stdout
+    assert "Live: what applying head would do" in shown
+    assert "ImapSettings/ex01" in shown.partition("Live: ")[2]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from reconciler.authoring.secret_files import write_secret
+from reconciler.cli.common import current_user
 from tests.cli.conftest import Ran
 from tests.support.estate import Runtime, start_runtime, write_estate
 
@@ -58,7 +61,83 @@ def test_a_stale_plan_names_who_was_there(run: Reconcile, saved: Path) -> None:
     assert run("live", "set", "ImapSettings/ex01", "maxConnectionsPerUser=5").code == 0
     ran = run("apply", saved)
     assert ran.code == 1
-    assert "ImapSettings/ex01 was changed by " in ran.err
+    who = re.escape(current_user())
+    assert re.search(rf"ImapSettings/ex01 was changed by {who} at 20\d\d-\d\d-\d\dT", ran.err)
+
+
+def test_it_does_less_when_a_part_is_so_already(run: Reconcile, applied: Runtime, tmp_path: Path) -> None:
+    write_estate(applied.directory, applied.ports, max_connections_per_user=32)
+    run("plan", applied.directory, "--out", tmp_path / "change.plan")
+    run("live", "set", "ImapSettings/ex01", "maxConnectionsPerUser=32")
+    ran = run("apply", tmp_path / "change.plan", "--format", "json")
+    assert ran.code == 0
+    assert "ImapSettings/ex01 is so already." in ran.err
+    report = json.loads(ran.out)
+    assert [change["kind"] for change in report["plan"]["changes"]] == ["PopSettings"]
+    assert run("plan", applied.directory).code == 0
+
+
+def test_it_never_does_more(run: Reconcile, applied: Runtime, tmp_path: Path) -> None:
+    """A service that was off when this was planned, and runs by now, is not restarted."""
+    write_estate(applied.directory, applied.ports, max_connections_per_user=32)
+    run("live", "set", "Server/ex01", "services.imap4.startupType=Manual")
+    run("plan", applied.directory, "--out", tmp_path / "change.plan", "--only", "ImapSettings/*")
+    run("live", "set", "Server/ex01", "services.imap4.startupType=Automatic")
+    before = applied.service("imap4")["generation"]
+    ran = run("apply", tmp_path / "change.plan")
+    assert ran.code == 1
+    assert "this plan is stale; plan again:" in ran.err
+    assert "ex01/imap4 would now have to " in ran.err
+    assert applied.service("imap4")["generation"] == before
+
+
+def test_what_is_held_by_now_is_refused(run: Reconcile, saved: Path) -> None:
+    run("hold", "ImapSettings/ex01", "--until", "1h", "--reason", "a migration")
+    try:
+        ran = run("apply", saved)
+    finally:
+        run("hold", "release", "ImapSettings/ex01")
+    assert ran.code == 1
+    assert "ImapSettings/ex01 is held until " in ran.err
+    assert run("apply", saved).code == 0
+
+
+def test_the_history_says_which_plan_it_was(run: Reconcile, saved: Path) -> None:
+    shown = run("plan", "show", saved).out
+    digest = next(line for line in shown.splitlines() if line.startswith("Digest ")).split()[1]
+    run("apply", saved)
+    (entry,) = json.loads(run("history", "--format", "json", "--limit", "1").out)["entries"]
+    assert entry["origin"]["savedPlan"] == digest
+    assert len(entry["plan"]) == 64
+    assert f"saved plan {digest[:10]}" in run("history", "--limit", "1").out
+    assert f"saved plan     {digest}" in run("history", "show", entry["number"]).out
+
+
+@pytest.fixture
+def locked(run: Reconcile, applied: Runtime, tmp_path: Path) -> Reconcile:
+    """With bob's password encrypted, applied, and nobody here who can open it."""
+    identity, secrets = tmp_path / "identity.txt", applied.directory / "secrets"
+    (secrets / "recipients.txt").write_text(run("secret", "keygen", "--output", identity).out)
+    write_secret(secrets / "bob.age", "battery-staple-bob")
+    _replace(applied, "{file: secrets/bob}", "{encrypted: secrets/bob.age}")
+    assert run("--identity", identity, "apply", "--yes", applied.directory).code == 0
+    return run
+
+
+def test_secrets_that_could_not_be_compared_are_told(
+    locked: Reconcile, applied: Runtime, tmp_path: Path
+) -> None:
+    unknown = [{"kind": "Mailbox", "name": "bob", "path": "password"}]
+    assert json.loads(locked("plan", applied.directory, "--format", "json").out)["uncompared"] == unknown
+    shown = locked("plan", applied.directory).out
+    assert "No changes in what can be compared" in shown
+    assert "UNCOMPARED: 1 secret cannot be opened here" in shown
+    assert "Mailbox/bob password" in locked("plan", applied.directory, "--format", "markdown").out
+    assert "No drift in what can be compared." in locked("drift", applied.directory).out
+    _replace(applied, "maxConnectionsPerUser: 16", "maxConnectionsPerUser: 17")
+    locked("plan", applied.directory, "--out", tmp_path / "change.plan")
+    assert json.loads((tmp_path / "change.plan").read_bytes())["uncompared"] == unknown
+    assert "UNCOMPARED: 1 secret" in locked("plan", "show", tmp_path / "change.plan").out
 
 
 def test_show_works_on_a_good_one(run: Reconcile, saved: Path) -> None:
@@ -191,6 +270,9 @@ def test_what_is_undeclared_is_listed_and_stays(without_bob: Reconcile, applied:
     ran = without_bob("plan", applied.directory)
     assert ran.code == 0
     assert "Live but not declared, left alone\n  AcceptedDomain/contoso\n  Mailbox/bob" in ran.out
+    drift = without_bob("drift", applied.directory)
+    assert drift.code == 0
+    assert "Live but not declared:\n  AcceptedDomain/contoso\n  Mailbox/bob" in drift.out
 
 
 def test_prune_deletes_all_but_the_mailbox(without_bob: Reconcile, applied: Runtime) -> None:
@@ -232,5 +314,8 @@ def test_a_protected_mailbox_outlives_its_declaration(run: Reconcile, applied: R
 def test_a_rename_is_planned_and_applied(run: Reconcile, applied: Runtime) -> None:
     _replace(applied, "metadata: {name: bob}", "metadata: {name: robert}\nlifecycle: {renamedFrom: bob}")
     assert "~ Mailbox/robert, renamed from bob" in run("plan", applied.directory).out
+    drift = run("drift", applied.directory)
+    assert drift.code == 0
+    assert "Mailbox/robert is live as bob: pending, the next apply renames it" in drift.out
     assert run("apply", "--yes", applied.directory).code == 0
     assert run("plan", applied.directory).code == 0

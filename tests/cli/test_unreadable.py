@@ -74,5 +74,20 @@ def test_a_saved_plan_without_knowing_it_is_refused(run: Reconcile, runtime: Run
     assert "this plan is incomplete: Mailbox/bob could not be read" in ran.err
 
 
+def test_a_saved_plan_that_leaves_it_out_is_applied(run: Reconcile, runtime: Runtime, tmp_path: Path) -> None:
+    write_estate(runtime.directory, runtime.ports, max_connections_per_user=32)
+    run("plan", "--exclude", "Mailbox/bob", "--out", tmp_path / "change.plan", runtime.directory)
+    assert run("apply", tmp_path / "change.plan").code == 0
+    ran = run("plan", "--exclude", "Mailbox/bob", runtime.directory)
+    assert ran.code == 0
+
+
+def test_a_roll_back_that_does_not_know_it_is_refused(run: Reconcile, runtime: Runtime) -> None:
+    ran = run("rollback", "--to", "1", "--yes")
+    assert ran.code == 1
+    assert "Mailbox/bob" in ran.err
+    assert "nothing was changed" in ran.err
+
+
 def test_status_still_works(run: Reconcile) -> None:
     assert run("status").code == 0

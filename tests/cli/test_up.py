@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler.daemon.process import health_of
+from reconciler.guardrails.files import SHIPPED
 from reconciler.state import StateDirectory
 from tests.support import clients
 from tests.support.estate import Ports, Runtime, write_estate
@@ -41,10 +46,16 @@ class Up:
 def up(tmp_path: Path) -> Iterator[Up]:
     runtime = Runtime(tmp_path / "estate", tmp_path / "state", Ports())
     write_estate(runtime.directory, runtime.ports)
-    output = tmp_path / "output"
+    with running(runtime, tmp_path / "output", str(runtime.directory)) as found:
+        yield found
+
+
+@contextmanager
+def running(runtime: Runtime, output: Path, *arguments: str) -> Iterator[Up]:
+    """`reconcile up` with these arguments."""
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "reconciler.cli.main", "up", str(runtime.directory)],
+            [sys.executable, "-m", "reconciler.cli.main", "up", *arguments],
             stdout=file,
             stderr=subprocess.STDOUT,
             env=os.environ | {"RECONCILE_STATE": str(runtime.state)},
@@ -120,3 +131,55 @@ def test_up_ends_when_its_runtime_dies(up: Up) -> None:
     os.kill(int(str(health["pid"])), signal.SIGKILL)
     assert up.process.wait(60) == 1
     assert "The runtime ended by itself" in up.output.read_text()
+
+
+LAYER = """\
+apiVersion: reconciler/v1
+kind: Variables
+metadata: {name: limits}
+spec: {limit: {type: integer}}
+---
+apiVersion: reconciler/v1
+kind: ThrottlingPolicy
+metadata: {name: few}
+spec: {imapMaxConcurrency: "${limit}"}
+"""
+
+
+def test_up_follows_the_base_and_the_chosen_overlay(tmp_path: Path) -> None:
+    estate = tmp_path / "estate"
+    runtime = Runtime(estate / "base", tmp_path / "state", Ports())
+    write_estate(runtime.directory, runtime.ports)
+    overlay = estate / "overlays" / "production"
+    overlay.mkdir(parents=True)
+    (overlay / "layer.yaml").write_text(LAYER)
+    with running(runtime, tmp_path / "output", str(overlay), "--set", "limit=7") as up:
+        up.said("Waiting for a change.")
+        assert live(up, "ThrottlingPolicy/few")["imapMaxConcurrency"] == 7
+        (overlay / "layer.yaml").write_text(LAYER.replace('}"}', '}", popMaxConcurrency: 5}'))
+        up.said("Waiting for a change.", times=2)
+        assert live(up, "ThrottlingPolicy/few")["popMaxConcurrency"] == 5
+        up.declare(32)
+        up.said("Waiting for a change.", times=3)
+        assert live(up, "ImapSettings/ex01")["maxConnectionsPerUser"] == 32
+
+
+def test_up_does_not_apply_what_a_guardrail_stands_against(up: Up) -> None:
+    up.said("Waiting for a change.")
+    policies = up.runtime.directory / "policies"
+    policies.mkdir()
+    shutil.copy(SHIPPED / "open-relay.yaml", policies)
+    file = up.runtime.directory / "estate.yaml"
+    relay = "authMechanism: [Tls, ExternalAuthoritative]\n  permissionGroups: [ExchangeServers]"
+    text = file.read_text().replace("authMechanism: [Tls]\n  permissionGroups: [AnonymousUsers]", relay)
+    assert relay in text
+    file.write_text(text)
+    up.said("Guardrails stand against the plan: nothing was changed.")
+    assert "open-relay" in up.output.read_text()
+    assert "ExternalAuthoritative" not in live(up, "ReceiveConnector/ex01/anonymous")["authMechanism"]
+
+
+def live(up: Up, name: str) -> dict[str, Any]:
+    shown = up.runtime.reconcile("live", "get", name, "--format", "json")
+    spec: dict[str, Any] = json.loads(shown.stdout)["spec"]
+    return spec

@@ -6,6 +6,7 @@ import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,9 +35,9 @@ class Watched:
         finally:
             connection.close()
 
-    def end_round(self, *, is_success: bool = True, plan: Plan | None = None) -> None:
+    def end_round(self, *, is_success: bool = True, plan: Plan | None = None, **facts: Any) -> None:
         drifted = frozenset(change.key for change in plan.changes) if plan else frozenset()
-        self.metrics.take(notices.RoundEnded(0.1, is_success, plan, drifted, declared=3))
+        self.metrics.take(notices.RoundEnded(0.1, is_success, plan, drifted, declared=3, **facts))
 
 
 @pytest.fixture
@@ -62,10 +63,32 @@ def test_a_standby_is_healthy_and_not_ready(watched: Watched) -> None:
 def test_broken_files_are_unhealthy_until_a_good_round(watched: Watched) -> None:
     problem = Diagnostic("unknown-key", Severity.ERROR, "unknown key max")
     watched.metrics.take(notices.Broken((problem,), {}))
-    watched.end_round(is_success=False)
+    watched.end_round(is_success=False, has_good_files=False)
     status, text = watched.get("/healthz")
     assert status == 503
     assert json.loads(text)["reasons"] == ["the files are broken: unknown key max"]
+    watched.end_round()
+    assert watched.get("/healthz")[0] == 200
+
+
+def test_a_configuration_that_was_rolled_back_is_unhealthy_as_long_as_it_is_declared(
+    watched: Watched,
+) -> None:
+    for _ in range(2):
+        watched.end_round(is_success=False, barred="it was rolled back (a port is taken)")
+    status, text = watched.get("/healthz")
+    assert (status, "a port is taken" in text) == (503, True)
+    assert "reconciler_configuration_barred 1.0" in watched.get("/metrics")[1]
+    watched.end_round()
+    assert watched.get("/healthz")[0] == 200
+    assert "reconciler_configuration_barred 0.0" in watched.get("/metrics")[1]
+
+
+def test_a_guardrail_is_unhealthy_until_a_good_round(watched: Watched) -> None:
+    problem = Diagnostic("open-relay", Severity.ERROR, "an open relay")
+    watched.metrics.take(notices.Blocked((problem,), {}))
+    watched.end_round(is_success=False)
+    assert "an open relay" in watched.get("/healthz")[1]
     watched.end_round()
     assert watched.get("/healthz")[0] == 200
 

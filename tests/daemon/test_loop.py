@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
+from reconciler.age import IDENTITY_FILE, IDENTITY_KEY, encrypt, generate
 from reconciler.applying.hold import new_hold
 from reconciler.applying.lock import apply_lock
 from reconciler.daemon import notices
@@ -19,11 +20,18 @@ from reconciler.daemon.loop import Loop, Outside, Wish
 from reconciler.daemon.notices import Notice
 from reconciler.daemon.planner import Planner
 from reconciler.daemon.rounds import Healing, Rounds
-from reconciler.model import Hold
+from reconciler.model import Hold, ServiceState
 from reconciler.targets.target import NotRunningError, RejectedError
 from tests.applying.builders import IMAP, POP, Bench
 from tests.support.estate import Ports, write_estate
 from tests.support.waiting import eventually
+
+POLICY = """\
+apiVersion: reconciler/v1
+kind: ThrottlingPolicy
+metadata: {{name: few}}
+spec: {{imapMaxConcurrency: {limit}}}
+"""
 
 
 class Stage:
@@ -309,6 +317,22 @@ def test_what_is_held_is_left_alone(stage: Stage) -> None:
     assert stage.bench.imap_limit() == 99
 
 
+def test_mail_is_not_left_behind(stage: Stage) -> None:
+    """The rest is healed, and nothing is rolled back or barred."""
+    stage.round()
+    stage.declare(32)
+    file = stage.directory / "estate.yaml"
+    text = file.read_text().replace("database: db01", "database: db02", 1)
+    other = "---\napiVersion: reconciler/v1\nkind: MailboxDatabase\nmetadata: {name: db02}\nspec: {server: ex01}\n"
+    file.write_text(text + other)
+    told = stage.round()
+    left = next(notice for notice in told if isinstance(notice, notices.LeftAlone))
+    assert left.reasons["Mailbox/alice"].startswith("database: mail cannot be moved between databases yet")
+    applied = next(notice for notice in told if isinstance(notice, notices.Applied))
+    assert applied.report.is_success
+    assert stage.bench.imap_limit() == 32
+
+
 def test_only_the_kinds_that_are_switched_on_are_healed(tmp_path: Path) -> None:
     whole = Stage(tmp_path)
     whole.round()
@@ -385,3 +409,103 @@ def test_a_secret_file_outside_of_the_directory_is_followed(
     eventually(lambda: any(isinstance(one, notices.Applied) for one in stage.told), what="an apply")
     secret.write_text("second")
     eventually(lambda: sum(isinstance(n, notices.Applied) for n in stage.told) == 2, what="another apply")
+
+
+@pytest.fixture
+def reporting(tmp_path: Path) -> Iterator[Stage]:
+    """A loop that tells and changes nothing, after its first round."""
+    applied = Stage(tmp_path)
+    (applied.directory / "policy.yaml").write_text(POLICY.format(limit=20))
+    applied.round()
+    found = Stage(tmp_path, heals=False, before=applied)
+    thread = Thread(target=found.loop.run)
+    thread.start()
+    eventually(lambda: notices.Unchanged() in found.told, what="the first round")
+    yield found
+    found.wish.ask_stop()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+class SlowServices:
+    """Answers what services do once the gate is open."""
+
+    def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._answer = stage.bench.target.services
+        self.gate, self.is_asked = Event(), Event()
+        monkeypatch.setattr(stage.bench.target, "services", self)
+
+    def __call__(self) -> Mapping[str, ServiceState]:
+        self.is_asked.set()
+        assert self.gate.wait(60)
+        return self._answer()
+
+
+def found_quickly(stage: Stage) -> list[notices.Found]:
+    return [one for one in stage.told if isinstance(one, notices.Found) and one.is_quick]
+
+
+def test_a_saved_file_is_told_while_a_round_waits_for_a_slow_runtime(
+    reporting: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowServices(reporting, monkeypatch)
+    try:
+        reporting.wish.ask_now()
+        assert slow.is_asked.wait(60)
+        (reporting.directory / "policy.yaml").write_text(POLICY.format(limit=30))
+        eventually(lambda: found_quickly(reporting), what="a word at once")
+    finally:
+        slow.gate.set()
+
+
+def test_what_was_read_before_a_file_was_saved_is_not_told(
+    reporting: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowServices(reporting, monkeypatch)
+    reporting.wish.ask_now()
+    assert slow.is_asked.wait(60)
+    reporting.told.clear()
+    (reporting.directory / "policy.yaml").write_text(POLICY.format(limit=30))
+    eventually(lambda: found_quickly(reporting), what="a word at once")
+    slow.gate.set()
+    eventually(lambda: rounds_of(reporting), what="a round")
+    assert {len(one.plan.changes) for one in rounds_of(reporting) if one.plan} == {1}
+
+
+def rounds_of(stage: Stage) -> list[notices.RoundEnded]:
+    return [one for one in stage.told if isinstance(one, notices.RoundEnded)]
+
+
+def test_a_live_write_that_a_reading_saw_makes_the_next_word_wait_for_a_whole_plan(reporting: Stage) -> None:
+    reporting.change_by_hand(99)
+    (reporting.directory / "policy.yaml").write_text(POLICY.format(limit=30))
+    eventually(lambda: rounds_of(reporting)[1:], what="a round")
+    assert not found_quickly(reporting)
+    (told,) = [one for one in reporting.told if isinstance(one, notices.Found)]
+    assert {str(change.key) for change in told.plan.changes} == {str(IMAP), "ThrottlingPolicy/few"}
+
+
+def test_a_runtime_that_does_not_answer_a_reading_is_told(
+    reporting: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> Mapping[str, ServiceState]:
+        raise NotRunningError("no runtime")
+
+    monkeypatch.setattr(reporting.bench.target, "services", refuse)
+    reporting.wish.ask_now()
+    eventually(lambda: any(isinstance(one, notices.Failed) for one in reporting.told), what="the error")
+
+
+def test_a_secret_that_nobody_can_open_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(IDENTITY_KEY, raising=False)
+    monkeypatch.delenv(IDENTITY_FILE, raising=False)
+    stage = Stage(tmp_path, heals=False)
+    (tmp_path / "carol.age").write_bytes(encrypt("secret", [generate().public]))
+    (stage.directory / "carol.yaml").write_text(
+        "apiVersion: reconciler/v1\nkind: Mailbox\nmetadata: {name: carol}\n"
+        "spec: {database: db01, primarySmtpAddress: carol@contoso.example, "
+        f"password: {{secretRef: {{encrypted: {tmp_path / 'carol.age'}}}}}}}\n"
+    )
+    (warned,) = [one for one in stage.round() if isinstance(one, notices.Warned)]
+    assert [one.code for one in warned.diagnostics] == ["locked-secret"]
+    assert not [one for one in stage.round() if isinstance(one, notices.Warned)]

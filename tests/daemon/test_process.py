@@ -2,76 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
+import queue
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import socket
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
-import pytest
-
-from tests.support.estate import Runtime, start_runtime, write_estate
+from tests.support.daemon import Daemon
+from tests.support.estate import Runtime, write_estate
 from tests.support.waiting import eventually
-
-DAEMON = (sys.executable, "-m", "reconciler.cli.main", "daemon", "--log-format", "ndjson")
-
-
-@dataclass(frozen=True)
-class Daemon:
-    """A running daemon and the file that takes its events."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        lines = self.output.read_text().splitlines()
-        return [event for event in map(json.loads, lines) if event["event"] == name]
-
-    def said(self, name: str, *, times: int = 1) -> dict[str, Any]:
-        """Wait until it has told of this event so often; the last of them."""
-        eventually(lambda: len(self.events(name)) >= times, within=60, what=f"{times} times {name}")
-        return self.events(name)[-1]
-
-    def end(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
-
-
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    found = start_runtime(tmp_path_factory.mktemp("daemon"))
-    found.reconcile("apply", str(found.directory), "--yes")
-    try:
-        yield found
-    finally:
-        found.reconcile("runtime", "stop", expect=None)
-
-
-@pytest.fixture
-def start(runtime: Runtime, tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
-    """Starts daemons on the runtime's state; all are gone at the end, and the estate is as it was."""
-    daemons: list[Daemon] = []
-
-    def run(*options: str) -> Daemon:
-        output = tmp_path / f"events-{len(daemons)}"
-        with output.open("wb") as file:
-            process = subprocess.Popen(
-                [*DAEMON, str(runtime.directory), *options],
-                stdout=file,
-                env=os.environ | {"RECONCILE_STATE": str(runtime.state)},
-            )
-        daemons.append(Daemon(process, output))
-        return daemons[-1]
-
-    yield run
-    for daemon in daemons:
-        daemon.process.kill()
-        daemon.process.wait()
-    runtime.apply()
 
 
 def limit(runtime: Runtime) -> object:
@@ -166,3 +110,51 @@ def test_a_release_is_asked_for_by_the_same_verb(start: Callable[..., Daemon], r
     daemon.said("in-sync")
     runtime.reconcile("daemon", "--release", "all")
     daemon.said("released")
+
+
+def test_the_service_manager_hears_of_its_start_and_its_end(start: Callable[..., Daemon]) -> None:
+    name = f"reconciler-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"\0{name}")
+        manager.settimeout(60)
+        daemon = start(NOTIFY_SOCKET=f"@{name}")
+        heard = [manager.recv(4096)]
+        while b"READY=1" not in heard[-1]:
+            heard.append(manager.recv(4096))
+        daemon.process.send_signal(signal.SIGTERM)
+        while b"STOPPING=1" not in heard[-1]:
+            heard.append(manager.recv(4096))
+        assert daemon.process.wait(60) == 0
+
+
+def test_events_arrive_signed_at_the_webhook(start: Callable[..., Daemon], runtime: Runtime) -> None:
+    came: queue.Queue[tuple[dict[str, str], bytes]] = queue.Queue()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.put((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{server.server_address[1]}/hook"
+            secret = ("--webhook-secret-ref", "env:SIGNING_SECRET")
+            daemon = start("--webhook", address, *secret, SIGNING_SECRET="a signing secret")
+            daemon.said("in-sync")
+            write_estate(runtime.directory, runtime.ports, max_connections_per_user=32)
+            messages = [came.get(timeout=60)]
+            while json.loads(messages[-1][1])["event"] != "plan":
+                messages.append(came.get(timeout=60))
+        finally:
+            server.shutdown()
+            thread.join()
+    headers, body = messages[-1]
+    signed = headers["X-Reconciler-Timestamp"].encode() + b"." + body
+    signature = hmac.new(b"a signing secret", signed, hashlib.sha256).hexdigest()
+    assert headers["X-Reconciler-Signature"] == f"sha256={signature}"

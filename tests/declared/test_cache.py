@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from reconciler.declared import load as load_module
+from reconciler.declared import reader as reader_module
 from reconciler.declared.cache import MemoryCache
 from reconciler.declared.load import load
 from reconciler.model import Key
@@ -31,9 +32,10 @@ def _cache_file(cache: Path) -> Path:
 
 def _forbid_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(*_args: object) -> None:
-        pytest.fail("the file was parsed again")
+        pytest.fail("what was known was parsed or checked again")
 
-    monkeypatch.setattr(load_module, "read", read)
+    monkeypatch.setattr(reader_module, "read", read)
+    monkeypatch.setattr(load_module, "check", read)
 
 
 def test_a_second_run_parses_nothing_and_means_the_same(

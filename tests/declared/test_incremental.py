@@ -94,3 +94,14 @@ def test_a_file_that_is_gone_takes_a_whole_reading(estate: Estate) -> None:
     estate.file.unlink()
     source = DirectorySource(estate.directory)
     assert edited(estate.loaded, source, before=estate.before, cache=estate.cache) is None
+
+
+def test_a_warning_about_another_file_is_no_reason_for_a_whole_reading(tmp_path: Path) -> None:
+    estate = Estate(tmp_path)
+    old = estate.directory / "old.yaml"
+    head = "apiVersion: reconciler/v1alpha1\nkind: ThrottlingPolicy\nmetadata: {name: few}\n"
+    old.write_text(f"{head}spec: {{imapMaxConcurrency: 7}}\n")
+    estate.loaded = load(estate.directory, cache=estate.cache)
+    assert {one.code for one in estate.loaded.diagnostics} == {"old-version"}
+    found = estate.save(lambda text: text.replace("maxConnectionsPerUser: 16", "maxConnectionsPerUser: 17"))
+    assert_equal_to_a_whole_reading(found, estate.directory)

@@ -208,6 +208,21 @@ def test_a_certificate_from_files_is_resolved(tmp_path: Path) -> None:
     assert len(str(dump_spec(spec)["thumbprint"])) == 64
 
 
+def _certified(directory: Path, more: str = "") -> str:
+    """The digest of an estate with a certificate from a file that is made anew."""
+    directory.mkdir()
+    key = ec.generate_private_key(ec.SECP256R1())
+    (directory / "mail.crt").write_bytes(certificate_pem(key))
+    (directory / "mail.key").write_bytes(key_pem(key))
+    (directory / "mail.key").chmod(0o600)
+    spec = f"{{servers: [ex01], services: [IMAP], certificateFile: mail.crt, privateKeyFile: mail.key{more}}}"
+    return desired(loaded(directory, SERVER, document("Certificate", "mail", spec))).digest
+
+
+def test_the_digest_does_not_depend_on_what_a_certificate_file_holds(tmp_path: Path) -> None:
+    assert _certified(tmp_path / "here") == _certified(tmp_path / "there")
+
+
 def test_an_expired_certificate_is_a_warning(tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     (tmp_path / "mail.crt").write_bytes(certificate_pem(key, days=-1))

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-from reconciler.model import Key, LiveState, Plan, Present, Unreadable
+from dataclasses import replace
+
+import pytest
+
+from reconciler.model import Key, Lifecycle, LiveState, Plan, Present, Resource, Unreadable
 from reconciler.planning import make_plan
 from reconciler.planning.fingerprint import moved
+from reconciler.secret import SecretRef
 from tests.planning.builders import desired, live, present, resource, server
 
 IMAP = Key("ImapSettings", "ex01")
@@ -26,6 +31,39 @@ def test_unreadable_is_no_change_and_is_listed() -> None:
     plan = make_plan(desired(server()), observed, digests={})
     assert plan.changes == ()
     assert plan.unreadable == ((Key("Server", "ex01"), "503"),)
+
+
+PASSWORD = {"password": SecretRef("encrypted", "alice.age")}
+FIELDS = {"database": "db01", "primarySmtpAddress": "alice@contoso.example"}
+ALICE = resource("Mailbox", "alice", FIELDS, secrets=PASSWORD)
+
+
+def test_a_secret_that_nobody_here_can_open_is_listed() -> None:
+    plan = make_plan(desired(ALICE), live(ALICE), digests={})
+    assert plan.is_empty
+    assert plan.is_complete
+    assert plan.uncompared == ((ALICE.key, "password"),)
+
+
+def test_so_is_one_of_a_mailbox_that_is_renamed() -> None:
+    ally = replace(ALICE, key=Key("Mailbox", "ally"), lifecycle=Lifecycle(renamed_from="alice"))
+    assert make_plan(desired(ally), live(ALICE), digests={}).uncompared == ((ally.key, "password"),)
+
+
+@pytest.mark.parametrize(
+    ("declared", "now"),
+    [
+        (ALICE, live()),
+        (ALICE, live(resource("Mailbox", "alice", FIELDS))),
+        (resource("Mailbox", "alice", FIELDS, secrets=PASSWORD, ignore=["password"]), live(ALICE)),
+    ],
+)
+def test_a_secret_that_has_to_be_written_or_is_ignored_is_not(declared: Resource, now: LiveState) -> None:
+    assert make_plan(desired(declared), now, digests={}).uncompared == ()
+
+
+def test_a_secret_that_was_compared_is_not() -> None:
+    assert make_plan(desired(ALICE), live(ALICE), digests={ALICE.key: {"password": "old"}}).uncompared == ()
 
 
 def test_undeclared_is_listed_and_never_deleted() -> None:

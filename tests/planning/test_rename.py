@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from reconciler.model import Action, Change, Desired, Key, Lifecycle, LiveState, Plan, Resource
 from reconciler.planning import make_plan
-from reconciler.planning.rename import renamable_kinds, rename_problems
 from tests.planning.builders import AUTOMATIC, desired, live, resource, running, server
 
 ALICE = {"database": "db01", "primarySmtpAddress": "alice@contoso.example"}
@@ -71,18 +70,6 @@ def test_a_connector_keeps_its_server() -> None:
     found = plan(declared, state)
     assert only(found).renamed_from == "ex01/client"
     assert [(i.service, i.action.value) for i in found.impacts] == [("ex01/frontend-transport", "reload")]
-
-
-def test_what_others_name_cannot_be_renamed() -> None:
-    declared = was(resource("MailboxDatabase", "db02", {"server": "ex01"}), "db01")
-    (problem,) = rename_problems(desired(declared))
-    assert "a MailboxDatabase cannot be renamed" in problem.message
-    assert "Server" not in renamable_kinds()
-
-
-def test_the_old_name_must_not_be_declared_still() -> None:
-    (problem,) = rename_problems(desired(mailbox("alice"), was(mailbox("ally"), "alice")))
-    assert "which is declared at estate.yaml:1:3" in problem.message
 
 
 def test_protection_is_a_change_of_its_own() -> None:

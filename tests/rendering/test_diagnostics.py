@@ -95,6 +95,7 @@ def test_json_says_the_same() -> None:
                 "line": 2,
                 "column": 4,
                 "hint": "write 2",
+                "allowed": None,
             }
         ],
     }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from reconciler.model import LiveState, Outcome, Report, StepResult
-from reconciler.rendering.drift_text import render_drift_text
+from reconciler.rendering.drift_text import drifted, render_drift_text
 from reconciler.rendering.report_text import render_report_text
 from reconciler.rendering.status_text import render_status_text
 from tests.rendering.golden import assert_golden
-from tests.rendering.values import empty_plan, observed, plan
+from tests.rendering.values import empty_plan, every_plan, observed, plan
 
 STATUS: dict[str, Any] = {
     "runtime": {
@@ -102,6 +103,22 @@ def test_status_escapes_control_characters() -> None:
 
 def test_drift() -> None:
     assert_golden("drift.txt", render_drift_text(plan(), observed(), colour=False, width=100))
+
+
+def test_drift_of_the_rest() -> None:
+    """What is renamed is pending, what is not declared is listed."""
+    assert_golden(
+        "drift-every.txt",
+        render_drift_text(every_plan(), LiveState({}, {}), colour=False, width=100),
+    )
+
+
+def test_a_pending_name_alone_is_no_drift() -> None:
+    (renamed,) = (change for change in every_plan().changes if change.renamed_from)
+    pending = replace(empty_plan(), changes=(renamed,))
+    assert drifted(pending) == ()
+    shown = render_drift_text(pending, LiveState({}, {}), colour=False, width=100)
+    assert shown.endswith("No drift; 1 change pending.\n")
 
 
 def test_no_drift() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.model import (
+    Hold,
     Key,
     Lifecycle,
     LiveState,
@@ -80,14 +81,21 @@ def first_plan() -> Plan:
 
 
 def every_plan() -> Plan:
-    """What the others lack: a selection, a rename, deletions with a cascade, a refusal."""
+    """What the others lack: a selection, a rename, deletions with a cascade, a refusal, a hold, a secret that cannot be
+    opened."""
     renamed = resource("Mailbox", "ally", ALICE, lines={"": 30})
-    declared = desired(server(services=RUNNING_IMAP), replace(renamed, lifecycle=Lifecycle(True, "alice")))
+    locked = resource("Mailbox", "dora", BOB, secrets=PASSWORD)
+    held = Hold("AcceptedDomain/held", "2030-01-31T18:00:00Z", "a migration", "bob", since="")
+    declared = desired(
+        server(services=RUNNING_IMAP), replace(renamed, lifecycle=Lifecycle(True, "alice")), locked
+    )
     state = live(
         server(services=RUNNING_IMAP),
         resource("Mailbox", "alice", ALICE),
         resource("Mailbox", "bob", BOB),
+        locked,
         resource("MailboxDatabase", "db01", {"server": "ex01"}),
+        resource("AcceptedDomain", "held", {"domainName": "held.example", "domainType": "Authoritative"}),
         resource("ImapSettings", "ex01", {"maxConnectionsPerUser": 32}),
         resource("PopSettings", "ex01"),
         resource("AcceptedDomain", "old", {"domainName": "old.example", "domainType": "Authoritative"}),
@@ -101,5 +109,10 @@ def every_plan() -> Plan:
     prune = Prune(True, frozenset({Key("Mailbox", "bob"), Key("MailboxDatabase", "db01")}))
     selection = Selection(exclude=("PopSettings/*",))
     return make_plan(
-        declared, LiveState({**managed}, state.services), digests={}, selection=selection, prune=prune
+        declared,
+        LiveState({**managed}, state.services),
+        digests={},
+        selection=selection,
+        prune=prune,
+        holds=[held],
     )

@@ -6,13 +6,22 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from reconciler.declared.load import load
 from reconciler.declared.source import DirectorySource
+from reconciler.model import Key
 from reconciler.review.git import Blobs
 from reconciler.review.git_source import GitSource
+from tests.declared.pem import certificate_pem, key_pem
 from tests.review.repositories import ESTATE, IMAP, SERVER, Clone
 
+CERTIFICATE = """\
+apiVersion: reconciler/v1
+kind: Certificate
+metadata: {name: mail}
+spec: {servers: [ex01], services: [IMAP], certificateFile: mail.crt, privateKeyFile: mail.key}
+"""
 Opened = Callable[[Clone], GitSource]
 
 
@@ -43,6 +52,24 @@ def test_a_revision_means_what_its_checkout_means(tmp_path: Path, opened: Opened
     assert there.desired is not None
     assert here.desired is not None
     assert there.desired.resources.keys() == here.desired.resources.keys()
+    assert there.desired.digest == here.desired.digest
+
+
+def test_a_certificate_that_is_not_in_git_leaves_the_digest_as_it_is(tmp_path: Path, opened: Opened) -> None:
+    clone = Clone(tmp_path, {**ESTATE, "estate/certificate.yaml": CERTIFICATE, "estate/secrets/alice": "x"})
+    there = load(opened(clone))
+    key = ec.generate_private_key(ec.SECP256R1())
+    for name, content in (("mail.crt", certificate_pem(key)), ("mail.key", key_pem(key))):
+        (clone.root / "estate" / name).write_bytes(content)
+        (clone.root / "estate" / name).chmod(0o600)
+    here = load(clone.root / "estate")
+    assert there.desired is not None
+    assert here.desired is not None, here.diagnostics
+    thumbprints = {
+        getattr(side.resources[Key("Certificate", "ex01/mail")].spec, "thumbprint", None)
+        for side in (there.desired, here.desired)
+    }
+    assert len(thumbprints) == 2
     assert there.desired.digest == here.desired.digest
 
 

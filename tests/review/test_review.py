@@ -146,6 +146,26 @@ def test_a_password_file_that_is_not_in_git_is_a_warning(tmp_path: Path) -> None
     assert "secrets/alice" in warning.message
 
 
+ENCRYPTED = mailbox("alice").replace("file: secrets/alice", "encrypted: secrets/alice.age")
+
+
+def test_an_encrypted_file_in_git_that_changes_is_a_changed_secret(tmp_path: Path) -> None:
+    files = {"estate/mailboxes.yaml": ENCRYPTED, "estate/secrets/alice.age": "age-encryption.org/v1\na"}
+    clone = Clone(tmp_path, {**ESTATE, **files})
+    clone.branch()
+    clone.commit({"estate/secrets/alice.age": "age-encryption.org/v1\nb"})
+    found = clone.compare()
+    assert _fields(found) == [("password", None, None)]
+    assert found.head.warnings == ()
+
+
+def test_an_encrypted_file_that_is_not_in_git_is_a_warning(tmp_path: Path) -> None:
+    clone = Clone(tmp_path, {**ESTATE, "estate/mailboxes.yaml": ENCRYPTED})
+    (warning,) = clone.compare(head="main").head.warnings
+    assert warning.code == "not-in-repository"
+    assert "secrets/alice.age" in warning.message
+
+
 def test_another_reference_is_a_changed_secret(tmp_path: Path) -> None:
     found = changed(tmp_path, "mailboxes.yaml", "file: secrets/alice", "env: ALICE").compare()
     assert _concerns(found) == [("Mailbox/alice", "password")]
@@ -159,6 +179,22 @@ def test_a_plain_text_logon_is_looked_at_first(tmp_path: Path) -> None:
     (concern,) = found.concerns
     assert (concern.path, concern.old, concern.new) == ("loginType", "SecureLogin", "PlainTextLogin")
     assert concern.why == "decides whether a password may cross the network in clear text"
+
+
+ALLOWED = "metadata:\n  name: imap\n  annotations: {reconciler/allow: 'few-connections: a test of load'}"
+
+
+def test_what_a_document_allows_is_no_new_finding(tmp_path: Path) -> None:
+    policy = POLICY.replace("severity: error", "severity: warning")
+    clone = Clone(tmp_path, {**ESTATE, "estate/policies/connections.yaml": policy})
+    clone.branch()
+    text = IMAP.replace("metadata: {name: imap}", ALLOWED).replace("User: 16", "User: 500")
+    clone.commit({"estate/imap.yaml": text})
+    found = clone.compare().findings
+    (allowed,) = found.allowed
+    assert (found.new, found.problems) == ((), ())
+    assert allowed.diagnostic.allowed is not None
+    assert str(allowed.diagnostic.allowed.position) == "estate/imap.yaml:5:35"
 
 
 def test_what_does_not_touch_security_is_not(tmp_path: Path) -> None:
@@ -371,3 +407,28 @@ def test_two_environments_cannot_be_live_at_once(tmp_path: Path) -> None:
 def _against_nothing(head: Desired) -> Plan:
     assert Key("Server", "ex01") in head.resources
     return make_plan(head, LiveState({}, {}), digests={})
+
+
+# What was read before
+
+
+def test_a_second_review_reads_what_the_first_one_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = changed(tmp_path / "clone", "imap.yaml", "User: 16", "User: 32")
+    first = clone.review(cache=tmp_path / "cache")
+
+    def unexpected(*_: object) -> None:
+        raise AssertionError("a file that did not change is parsed again")
+
+    monkeypatch.setattr("reconciler.declared.reader.read", unexpected)
+    monkeypatch.setattr("reconciler.guardrails.files.read", lambda content, path: ([], []))
+    second = clone.review(cache=tmp_path / "cache")
+    assert second.comparisons[0].plan == first.comparisons[0].plan
+
+
+def test_without_a_place_for_it_nothing_is_kept(tmp_path: Path) -> None:
+    clone = changed(tmp_path / "clone", "imap.yaml", "User: 16", "User: 32")
+    clone.review()
+    assert [path.name for path in tmp_path.iterdir()] == ["clone"]
+    assert clone.git("status", "--porcelain") == ""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.applying.secrets import digests
-from reconciler.model import Desired, LiveState, Prune, Selection
+from reconciler.model import Desired, Hold, LiveState, Prune, Selection
 from reconciler.planning.plan import EVERYTHING, NO_PRUNE, make_plan
 from reconciler.saved import document
 from reconciler.saved.admit import admit, instance_of
@@ -64,8 +65,11 @@ class Desk:
         self.file.write_bytes(document.written(saved, self.bench.target.digest_key()))
         return document.read(self.file)
 
-    def admit(self, saved: SavedPlan | None = None, *, target: Reader | None = None) -> Remaining:
-        remaining, _ = admit(saved or document.read(self.file), target or self.bench.target, self.used)
+    def admit(
+        self, saved: SavedPlan | None = None, *, target: Reader | None = None, holds: Sequence[Hold] = ()
+    ) -> Remaining:
+        saved = saved or document.read(self.file)
+        remaining, _ = admit(saved, target or self.bench.target, self.used, holds=holds)
         return remaining
 
     def edit(self, old: str, new: str) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.applying.hold import new_hold, parse_until
 from reconciler.model import Desired, Key, Lifecycle, LiveState, Present, Prune, Selection, Unreadable
 from reconciler.saved.document import SavedPlanError
 from reconciler.targets.memory import MemoryTarget
 from reconciler.targets.target import Attribution
 from schemas.v1.codec import parse_spec
-from tests.applying.builders import ALICE, IMAP, POP, SERVER, Bench, estate, imap, server
+from tests.applying.builders import ALICE, IMAP, POP, SERVER, Bench, estate, imap, server, with_mailbox
 from tests.saved.builders import Desk
 
 CAROL = Attribution("carol")
@@ -180,7 +181,7 @@ def test_a_resource_that_cannot_be_read_any_more_makes_it_stale(desk: Desk) -> N
     class Reader(MemoryTarget):
         """The same target, half blind."""
 
-        def observe(self, known: object = None) -> LiveState:
+        def observe(self, known: object = None, digests: object = None) -> LiveState:
             return LiveState({**live.resources, IMAP: Unreadable("503")}, live.services)
 
     blind = Reader()
@@ -215,6 +216,29 @@ def test_a_secret_that_is_gone_is_refused(desk: Desk, tmp_path: Path) -> None:
     desk.save(estate(password=password))
     password.unlink()
     with pytest.raises(SavedPlanError, match=r"Mailbox/alice password: secret file .* cannot be read"):
+        desk.admit()
+
+
+def test_what_is_held_by_now_is_refused(desk: Desk) -> None:
+    desk.save(estate(imap=32))
+    held = new_hold("ImapSettings/*", until=parse_until("1h"), reason="a migration", by="bob")
+    with pytest.raises(SavedPlanError, match=r"ImapSettings/ex01 is held until .* by bob: a migration"):
+        desk.admit(holds=[held])
+    other = new_hold("PopSettings/*", until=parse_until("1h"), reason="a migration", by="bob")
+    assert len(desk.admit(holds=[other]).plan.changes) == 1
+
+
+def test_mail_is_not_left_behind(desk: Desk) -> None:
+    """Such as by a plan of a version that did not refuse to make it."""
+    desk.bench.applied(with_mailbox(estate(), ALICE))
+    moved = with_mailbox(estate(), ALICE)
+    spec = moved.resources[ALICE].spec.model_copy(update={"database": "db02"})
+    desk.save(
+        replace(moved, resources={**moved.resources, ALICE: replace(moved.resources[ALICE], spec=spec)})
+    )
+    with pytest.raises(
+        SavedPlanError, match="Mailbox/alice database: mail cannot be moved between databases"
+    ):
         desk.admit()
 
 

@@ -9,7 +9,7 @@ import pytest
 from reconciler.model import Key, Plan
 from reconciler.rendering.plan_json import plan_json
 from reconciler.saved import document
-from reconciler.saved.document import Origin, SavedPlan, SavedPlanError, Write
+from reconciler.saved.document import Guarding, Origin, SavedPlan, SavedPlanError, Write
 from reconciler.saved.read import plan_of
 from schemas.v1.codec import parse_spec
 from tests.applying.builders import IMAP, estate
@@ -76,6 +76,21 @@ def test_a_number_that_is_not_whole_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="not a whole number"):
         document.canonical({"number": 0.5})
     assert document.written(saved, b"key")
+
+
+def test_what_it_was_held_against_reads_back_and_moves_with_the_estate(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    guarding = Guarding(
+        policies=("shipped", str(a / "rules"), "/etc/rules"),
+        labels={"owner": "mail"},
+        environment="production",
+        has_own=True,
+        resources={Key("Server", "ex01"): {"site": "dublin"}},
+    )
+    content = document.written(replace(_certificate(tmp_path), guarding=guarding), b"key")
+    assert document.parse(content, "change.plan").guarding == guarding
+    moved = document.parse(content, "change.plan", estate=b)
+    assert moved.guarding.policies == ("shipped", str(b / "rules"), "/etc/rules")
 
 
 def test_the_signature_depends_on_the_key(tmp_path: Path) -> None:

@@ -184,3 +184,22 @@ def test_a_resource_that_is_not_understood_is_unreadable(
     found = serve(http({"kind": kind, "name": "ex01", "revision": 1, "spec": spec})).read(Key(kind, "ex01"))
     assert isinstance(found, Unreadable)
     assert "this version" in found.error
+
+
+def test_a_connection_in_use_ends_once_all_were_closed(target: EmbeddedTarget) -> None:
+    with target._channel._connection(5) as connection:
+        target.close()
+        assert connection.sock is not None
+    assert connection.sock is None
+    assert target._channel._idle == []
+
+
+def test_what_was_prepared_is_what_observe_gives(target: EmbeddedTarget) -> None:
+    target.prepare()
+    assert target.observe() == target.observe()
+
+
+def test_what_was_prepared_in_vain_does_no_harm(target: EmbeddedTarget) -> None:
+    target.prepare()
+    target.close()
+    assert target.health()["pid"] > 0
