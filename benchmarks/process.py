@@ -21,12 +21,15 @@ class Used:
 
 
 def measure(command: Sequence[str], *, cwd: Path, environment: dict[str, str]) -> Used:
-    """Run `command` to its end, output thrown away, and account for it alone (wait4)."""
+    """Run `command` to its end, output thrown away, and account for it alone (wait4).
+
+    Compiled modules are kept from one run to the next, as on a user's machine, whatever this one is set to."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
     with subprocess.Popen(
         command,
         cwd=cwd,
-        env=os.environ | environment,
+        env=inherited | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
