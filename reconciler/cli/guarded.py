@@ -101,6 +101,12 @@ def judged_return(
     else:
         root, environment = locate(estate, environment)
         asked = replace(asked, environment=environment)
+    if root is None and not (asked.policies or planned.plan.is_empty):
+        click.echo(
+            "The history has no apply of a directory, so no policies were asked; "
+            "--estate DIR and --policies name some.",
+            err=True,
+        )
     if root is None or not asked.load(root).policies:
         return _judged(planned, asked, root, Surroundings(elsewhere))
     declared = _declared(ctx, root, asked.environment)

@@ -201,6 +201,17 @@ def test_a_roll_back_is_refused_when_the_policies_are_gone(
     assert "ImapSettings/ex01: 32 connections" in named.stderr
 
 
+def test_a_roll_back_says_when_it_knows_no_estate(applied: Runtime, number: str) -> None:
+    history = applied.state / "history.jsonl"
+    whole = history.read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in whole.splitlines()]
+    nowhere = [{name: value for name, value in line.items() if name != "origin"} for line in lines]
+    history.write_text("".join(f"{json.dumps(line)}\n" for line in nowhere), encoding="utf-8")
+    done = applied.reconcile("rollback", "--to", number, "--dry-run", expect=2)
+    history.write_text(whole, encoding="utf-8")
+    assert "no policies were asked; --estate DIR and --policies name some" in done.stderr
+
+
 def test_what_nobody_declares_does_not_stand_against_a_plan(applied: Runtime, saved: Path) -> None:
     """As when the directory is applied."""
     domain = (
