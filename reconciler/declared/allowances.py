@@ -85,14 +85,13 @@ def unallowable(found: Iterable[Allowance], errors: Collection[str]) -> Iterator
             yield error("allow", message, one.position, _WAIVER)
 
 
-def unknown(
-    found: Iterable[Allowance], known: Collection[str], *, knows_all: bool = True
-) -> Iterator[Diagnostic]:
-    """An error for each that names no rule. Without all policies at hand it is a warning, unless another was meant."""
+def unknown(found: Iterable[Allowance], known: Collection[str]) -> Iterator[Diagnostic]:
+    """For each that names no rule: an error when another was meant, else a warning, because other runs may be given
+    more policies than this one."""
     for one in found:
         if one.rule not in known:
             guess = did_you_mean(one.rule, known)
-            severity = Severity.ERROR if knows_all or guess else Severity.WARNING
+            severity = Severity.ERROR if guess else Severity.WARNING
             message = f'{ALLOW}: there is no rule "{one.rule}"{"" if severity is Severity.ERROR else " here"}'
             yield Diagnostic("allow", severity, message, one.position, guess or _LISTS)
 

@@ -22,7 +22,7 @@ from reconciler.declared.frozen import Frozen, freeze
 from reconciler.declared.item import Item, Record
 from reconciler.declared.positions import Document
 
-VERSION = 3  # of the form of this file and of what `reader` makes of YAML; raise it when either changes
+VERSION = 4  # of the form of this file and of what `reader` makes of YAML; raise it when either changes
 
 #: For each document its value, its marks, what it declares, and the digest of the variables that made it so.
 Entry = list[tuple[object, str, Frozen | None, str]]

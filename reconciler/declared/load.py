@@ -131,10 +131,10 @@ class _Loading:
         from reconciler.declared.reader import read  # the YAML library, where a cache does not spare it
 
         documents, unread = read(content, record.path)
-        record.items = [
-            Item(document, (record,)) for document in documents if not is_policy(document, record.path)
-        ]
-        record.is_clean = not unread
+        declared = [document for document in documents if not is_policy(document, record.path)]
+        record.items = [Item(document, (record,)) for document in declared]
+        # What is a policy lies with the file's place too, and a cache knows files by their content alone.
+        record.is_clean = not unread and len(declared) == len(documents)
         self.unread.extend(unread)
         self._renew(record, is_partial=is_partial)
 

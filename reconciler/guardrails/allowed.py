@@ -45,7 +45,7 @@ def problems_of_files(desired: Desired, estate: Source) -> tuple[Diagnostic, ...
     known = {*RULES, *(policy.id for policy in policies.policies)}
     return (
         *unallowable(allowances, _errors(policies)),
-        *unknown(allowances, known, knows_all=False),
+        *unknown(allowances, known),
     )
 
 

@@ -98,13 +98,10 @@ def _of(result: Loaded) -> tuple[Allowance, ...]:
 
 def test_a_rule_that_nobody_has_is_an_error_with_the_one_that_was_meant(tmp_path: Path) -> None:
     given = _of(loaded(tmp_path, SERVER, DATABASE, inline("unknown-domian: why")))
-    (problem,) = allowances.unknown(given, ["unknown-domain"], knows_all=False)
+    (problem,) = allowances.unknown(given, ["unknown-domain"])
     assert (problem.severity, problem.hint) == (Severity.ERROR, "did you mean unknown-domain?")
 
 
 def test_one_that_others_may_have_is_a_warning(tmp_path: Path) -> None:
     given = _of(loaded(tmp_path, SERVER, DATABASE, inline("of-the-company: why")))
-    assert [one.severity for one in allowances.unknown(given, ["unknown-domain"], knows_all=False)] == [
-        "warning"
-    ]
-    assert [one.severity for one in allowances.unknown(given, ["unknown-domain"])] == ["error"]
+    assert [one.severity for one in allowances.unknown(given, ["unknown-domain"])] == ["warning"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from reconciler.declared import reader as reader_module
 from reconciler.declared.cache import MemoryCache
 from reconciler.declared.load import load
 from reconciler.model import Key
+from reconciler.review.read_before import ReadBefore
 from schemas.v1.codec import dump_spec
 from tests.declared.builders import (
     DATABASE,
@@ -143,3 +145,21 @@ def test_a_patch_is_not_forgotten_by_a_process_that_reads_again(tmp_path: Path) 
         loaded_again = load(tmp_path, environment="test", cache=memory)
         patched.append(not dump_spec(only(loaded_again, "Mailbox", "alice").spec)["imapEnabled"])
     assert patched == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "cache", [lambda path: path, lambda path: ReadBefore(path, path), lambda _: MemoryCache()]
+)
+def test_a_policy_that_is_moved_elsewhere_is_no_longer_one(
+    tmp_path: Path, cache: Callable[[Path], Path | MemoryCache]
+) -> None:
+    kept = cache(tmp_path / "cache")
+    policy = "apiVersion: reconciler/policy/v1\nkind: Policy\nmetadata: {name: rule}\nspec: {}\n"
+    write(tmp_path / "estate", server=SERVER)
+    write(tmp_path / "estate" / "policies", rule=policy)
+    assert load(tmp_path / "estate", cache=kept).diagnostics == ()
+    (tmp_path / "estate" / "policies").rename(tmp_path / "estate" / "rules")
+    if isinstance(kept, ReadBefore):
+        kept.close()
+    problem, *_ = load(tmp_path / "estate", cache=kept).diagnostics
+    assert "reconciler/policy/v1" in problem.message
