@@ -94,7 +94,7 @@ class Resource:
 
     `secrets` maps the YAML path of each secret field to its reference; values are never held here. `positions` maps
     YAML paths ("maxConnectionsPerUser") to where their value stands; "" is the document itself. `labels` are those of
-    its document, `allowed` what its annotation lets through.
+    its document, `allowed` what its annotation lets through, `notes` say of paths which variable they come from.
     """
 
     key: Key
@@ -105,6 +105,7 @@ class Resource:
     labels: Mapping[str, str] = field(default_factory=dict)
     lifecycle: Lifecycle = Lifecycle()
     allowed: tuple[Allowance, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def allows(self, rule: str) -> Allowance | None:
         """What lets warnings of this rule through."""
@@ -113,6 +114,13 @@ class Resource:
     def position(self, path: str = "") -> Position:
         """Where `path` is declared; the document's position when the field is not mentioned."""
         return self.positions.get(path) or self.positions[""]
+
+    def note(self, path: str) -> str:
+        """Where the value of `path`, or of an item of the list there, comes from if it is a variable's; else empty."""
+        if not self.notes:
+            return ""
+        items = (text for place, text in self.notes.items() if place.startswith(f"{path}["))
+        return self.notes.get(path) or next(items, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +195,8 @@ class Action(StrEnum):
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """One field's difference. For a secret `old` and `new` are None and `is_secret` is true: only the fact that it
-    changed is known. `old` is None for a create, `new` for a delete."""
+    changed is known. `old` is None for a create, `new` for a delete. `note` says which variable the new value comes
+    from, if one."""
 
     path: str
     old: JsonValue
@@ -195,6 +204,7 @@ class FieldChange:
     is_secret: bool = False
     position: Position | None = None
     impact: Impact = Impact.NONE
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

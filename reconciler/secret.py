@@ -23,7 +23,12 @@ class SecretError(ExpectedError):
 
 
 class LockedSecretError(SecretError):
-    """The secret is there and encrypted, and nobody here has an identity that opens it."""
+    """The secret is there and encrypted, and nobody here has an identity that opens it: `why` that is, the same for
+    every secret that it is so of."""
+
+    def __init__(self, location: str, why: str) -> None:
+        super().__init__(f"encrypted secret {location} {why}")
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def _from_encrypted(location: str) -> str:
     try:
         return without_line_end(decrypt(Path(location).read_bytes()))
     except NoIdentityError as error:
-        raise LockedSecretError(f"encrypted secret {location} {error}") from error
+        raise LockedSecretError(location, str(error)) from error
     except AgeError as error:
         raise SecretError(f"encrypted secret {location} cannot be read: {error}") from error
     except OSError as error:

@@ -29,7 +29,7 @@ FORMAT = "reconciler/journal/v1"
 KEPT_JOURNALS = 100
 #: Records that recovery does not need, since it looks at every planned resource that has none.
 KNOWN_FROM_LIVE = frozenset({"write started", "written"})
-#: Bytes in which a last record lies: the longest names what a roll back had to leave.
+#: Bytes in which a last record lies, by far: one that ends an apply holds nothing but its name and the time.
 TAIL = 1 << 16
 
 

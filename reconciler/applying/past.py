@@ -2,8 +2,8 @@
 
 It is planned, shown, carried out, probed and recorded like any other; only that each resource is restored and not
 written, so that secrets come back too, which no file holds any more. What an apply made since goes, within the limits
-of `planning.prune`, and what a hold keeps stays. Where a deletion is not allowed, or mail would be left behind, nothing
-is planned at all. Called by `reconcile rollback`.
+of `planning.prune`, and what a hold keeps stays. What was renamed since is renamed back, and a mailbox keeps its mail.
+Where a deletion is not allowed, or mail would be left behind, nothing is planned. Called by `reconcile rollback`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from reconciler.planning.moves import move_problems
 from reconciler.planning.order import ordered
 from reconciler.planning.prune import pruned
 from reconciler.planning.reach import reach_of
-from reconciler.planning.selection import is_probe
+from reconciler.planning.selection import SelectionError, is_probe
 from reconciler.targets.target import Reader
 from schemas.v1.base import Spec
 
@@ -75,17 +75,21 @@ def plan_return(
     live = reader.observe({key: found.spec for key, found in past.items()})
     position = Position(history, entry.number, 1)
     desired = _desired(past, position, f"history entry {entry.number}, revision {epoch}")
-    held = held_keys(holds, desired, live)
-    planned = {item.change.key: item for item in _planned(desired, past, live) if item.change.key not in held}
+    renamed = renamed_since(reader.renames_since(epoch), past)
+    held = _held_by_both_names(held_keys(holds, desired, live), renamed)
+    back = dict(_names_back(renamed, past, live, held))
+    _refuse_named(named, past, back, number=entry.number)
+    found = _planned(desired, past, live, back)
+    planned = {item.change.key: item for item in found if item.change.key not in held}
     prune = Prune(is_on=True, named=frozenset(named))
-    gone = pruned(desired, live, prune, selects=free(lambda _: True, held))
+    gone = pruned(desired, _without(live, back.values()), prune, selects=free(lambda _: True, held))
     _refuse_deletions(gone.refused)
     planned |= {
         change.key: Planned(change, _spec(live.resources[change.key]), None) for change in gone.changes
     }
-    back = _return(planned, desired=desired, live=live, past=past, held=held)
-    _refuse_moves(back)
-    return replace(back, plan=replace(back.plan, undeclared=gone.left))
+    way = _return(planned, desired=desired, live=live, past=past, held=held)
+    _refuse_moves(way)
+    return replace(way, plan=replace(way.plan, undeclared=gone.left))
 
 
 def _return(
@@ -151,18 +155,96 @@ def _desired(past: Mapping[Key, Present], position: Position, what: str) -> Desi
     return Desired(resources, hashlib.sha256(what.encode()).hexdigest())
 
 
-def _planned(desired: Desired, past: Mapping[Key, Present], live: LiveState) -> Iterator[Planned]:
+def renamed_since(renames: Iterable[tuple[Key, Key]], past: Mapping[Key, Present]) -> dict[Key, Key]:
+    """What each resource of then is called now, those alone whose name is another; of a chain of names the last. What
+    was made under a name that had become free is none of then."""
+    then: dict[Key, Key] = {}
+    left: set[Key] = set()
+    for old, new in renames:
+        if old in then:
+            then[new] = then.pop(old)
+        elif old not in left:
+            then[new] = old
+        left.add(old)
+    return {was: now for now, was in then.items() if was != now and was in past}
+
+
+def _held_by_both_names(held: Mapping[Key, Hold], renamed: Mapping[Key, Key]) -> dict[Key, Hold]:
+    found = dict(held)
+    for was, now in renamed.items():
+        if was in held or now in held:
+            found[was] = found[now] = held.get(now) or held[was]
+    return found
+
+
+def _names_back(
+    renamed: Mapping[Key, Key], past: Mapping[Key, Present], live: LiveState, held: Mapping[Key, Hold]
+) -> Iterator[tuple[Key, Key]]:
+    """Each name of then that its resource gets back, and its name of now. Raises HistoryError where it is not possible
+    and mail would be left under the other name."""
+    for was, now in renamed.items():
+        if was in held:
+            continue
+        is_there = not isinstance(live.resources.get(now, _ABSENT), Absent)
+        is_taken = not isinstance(live.resources.get(was, _ABSENT), Absent)
+        if is_there and not is_taken and now not in past:
+            yield was, now
+        elif was.kind == "Mailbox" and (is_there or not is_taken):
+            why = _why_not_back(was, now, is_there=is_there, is_taken=is_taken)
+            raise HistoryError(
+                f"{was} of then was renamed to {now.name} since, with its mail, and cannot be renamed back: {why}; "
+                f"or leave both as they are: reconcile hold {was}"
+            )
+
+
+def _why_not_back(was: Key, now: Key, *, is_there: bool, is_taken: bool) -> str:
+    if not is_there:
+        return f"{now} is not live any more; go back to an entry at which it was live first"
+    if is_taken:
+        return f"another {was} is live by now; delete or rename that one first"
+    return f"another {now} was live then, and has to come back; rename this one to a third name first"
+
+
+def _refuse_named(
+    named: Iterable[Key], past: Mapping[Key, Present], back: Mapping[Key, Key], *, number: int
+) -> None:
+    """A deletion of what stays was asked for."""
+    names = {now: was for was, now in back.items()}
+    for key in sorted(named):
+        if key in past:
+            raise SelectionError(
+                f"--delete {key}: it was live at history entry {number}, and therefore stays; leave --delete out"
+            )
+        if key in names:
+            raise SelectionError(
+                f"--delete {key}: it was live at history entry {number} as {names[key]}, and is renamed back; "
+                "leave --delete out"
+            )
+
+
+def _without(live: LiveState, keys: Iterable[Key]) -> LiveState:
+    """As if these were gone: they get another name, and are not there to be deleted."""
+    gone = frozenset(keys)
+    return LiveState({key: found for key, found in live.resources.items() if key not in gone}, live.services)
+
+
+def _planned(
+    desired: Desired, past: Mapping[Key, Present], live: LiveState, back: Mapping[Key, Key]
+) -> Iterator[Planned]:
     for key, resource in desired.resources.items():
-        observed = live.resources.get(key, _ABSENT)
+        now = back.get(key)
+        observed = live.resources.get(now or key, _ABSENT)
         if isinstance(observed, Unreadable):
             continue
-        change = _change(resource, past[key], observed)
+        change = _change(resource, past[key], observed, renamed_from=now.name if now else None)
         if change is not None:
             yield Planned(change, _spec(observed), resource.spec)
 
 
-def _change(resource: Resource, was: Present, now: Present | Absent) -> Change | None:
-    change = change_of(resource, now, {})
+def _change(
+    resource: Resource, was: Present, now: Present | Absent, *, renamed_from: str | None
+) -> Change | None:
+    change = change_of(resource, now, {}, renamed_from=renamed_from)
     secrets = tuple(_secret_changes(resource, was, now))
     if not secrets:
         return change

@@ -158,22 +158,23 @@ class Verifier:
         return round_trip(listeners, readable[0], wait=self._wait)
 
     def _unless_full(self, ask: Callable[[], str], untried: str, before: Mapping[str, Any]) -> str:
-        """What was seen; after some attempts, that there was no place for a probe. `before`: the status until then."""
+        """What was seen; after some attempts, that there was no place for a probe. `before`: the status until then.
+
+        A listener that says nothing counts as full only if at each attempt the runtime has counted a refusal since the
+        one before: it counts by service, so that a single one may have been another client's."""
         attempt = 1
         while True:
             try:
                 return ask()
             except NotAdmittedError as error:
-                if not (error.is_full or self._has_refused(error.endpoint, before)):
+                now = self._reader.status()
+                if not (error.is_full or _refusals(now, error.endpoint) > _refusals(before, error.endpoint)):
                     raise
+                before = now
                 if attempt == ATTEMPTS_WHEN_FULL:
                     return f"{error.endpoint} serves, but is at its connection limit: {untried}"
             attempt += 1
             self._wait(SECONDS_BETWEEN_ATTEMPTS)
-
-    def _has_refused(self, endpoint: Endpoint, before: Mapping[str, Any]) -> bool:
-        """True when a limit has turned connections away there since `before`, by the runtime's own account."""
-        return _refusals(self._reader.status(), endpoint) > _refusals(before, endpoint)
 
     def _said(self, caller: _Caller, visit: Visit, logon: Logon) -> str:
         try:

@@ -116,7 +116,13 @@ def _write(change: Change, desired: Desired, live: LiveState, restores: Mapping[
     if change.action is Action.DELETE:
         return Write(change.key, change.revision)
     if change.key in restores:
-        return Write(change.key, change.revision, is_restore=True, revision=restores[change.key])
+        return Write(
+            change.key,
+            change.revision,
+            is_restore=True,
+            revision=restores[change.key],
+            renamed_from=change.renamed_from,
+        )
     resource = desired.resources[change.key]
     observed = live.resources.get(change.live_key)
     return Write(

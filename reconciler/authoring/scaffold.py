@@ -20,6 +20,7 @@ from reconciler.authoring.templates import (
     GITLAB,
     OVERLAY,
     PRE_COMMIT,
+    PRODUCTION,
     README,
     SCHEMA_HEADER,
 )
@@ -67,6 +68,8 @@ def new_files(environments: Sequence[str]) -> Mapping[str, NewFile]:
     for environment in environments:
         place = f"{ESTATE}/overlays/{environment}"
         text = OVERLAY.replace("@ENVIRONMENT@", environment)
+        if environment == "production":
+            text += PRODUCTION
         texts[f"{place}/server.yaml"] = _with_schema(text, place, OVERLAY_SCHEMA)
     texts |= {
         ".gitignore": GITIGNORE,

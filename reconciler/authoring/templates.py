@@ -106,9 +106,25 @@ spec:
   drainTimeout: 30s
 """
 
+# What else the overlay of production says: a comment, because only its owner has the files.
+PRODUCTION = """\
+# Clients do not trust the self-signed certificate of base/, and the guardrail self-signed-in-production stands against
+# it until one from an authority takes its place:
+# ---
+# apiVersion: reconciler/v1
+# kind: Certificate
+# metadata: {name: development}
+# spec:
+#   selfSigned: null
+#   certificateFile: certificates/mail.crt
+#   privateKeyFile: certificates/mail.key
+"""
+
 GITIGNORE = """\
 # The state of a runtime that is tried out here.
 .reconcile/
+# Saved plans are for one runtime at one time.
+*.plan
 # Private keys. Secrets belong in git only encrypted.
 identity.txt
 *.key
@@ -181,7 +197,7 @@ jobs:
           else
             gh api --silent --method POST "$comments" -F body=@review.md
           fi
-          # 2: it changes something; 1: it has errors, or a guardrail stands against it.
+          # 2: it changes something; 1: it has errors, or a guardrail stands against what it brings.
           test "$code" -ne 1
 """
 
@@ -218,6 +234,6 @@ review:
         method=$(test -n "$id" && echo PUT || echo POST)
         ask -o /dev/null -X "$method" -F "body=<review.md" "$notes${id:+/$id}"
       fi
-      # 2: it changes something; 1: it has errors, or a guardrail stands against it.
+      # 2: it changes something; 1: it has errors, or a guardrail stands against what it brings.
       test "$code" -ne 1
 """

@@ -23,9 +23,9 @@ from reconciler.cli.common import (
 from reconciler.cli.inputs import inputs_of
 from reconciler.declared.layout import locate
 from reconciler.expected import ExpectedError
-from reconciler.guardrails.afterwards import Surroundings, afterwards
 from reconciler.model import Desired, LiveState, Position
 from reconciler.pipeline import Planned, has_errors
+from reconciler.planning.afterwards import Surroundings, afterwards
 from reconciler.saved.check import Remaining
 from reconciler.saved.document import Guarding, SavedPlan
 from reconciler.verdict import Judged
@@ -83,6 +83,12 @@ def planned_again(
     estate = _estate(saved.origin.estate, has_own=guarding.has_own, what="this plan")
     undeclared = frozenset(saved.plan.undeclared)
     around = Surroundings(Position(file, 1, 1), guarding.resources, lambda key: key not in undeclared)
+    if estate is None and not remaining.plan.is_empty:
+        click.echo(
+            f"{saved.origin.estate} is not there, so policies that it may have by now were not asked; "
+            "--estate DIR says where it is.",
+            err=True,
+        )
     return _judged(planned, _again(saved, guard), estate, around)
 
 

@@ -62,12 +62,20 @@ def list_(directory: Path | None, output: str) -> int:
     """
     policies = _load(directory)
     if output == "json":
-        print_json({"policies": _rows(policies), **diagnostics_json(policies.diagnostics)})
+        print_json(
+            {
+                "policies": _rows(policies),
+                "waiversNotUsed": _waivers_not_used(policies),
+                **diagnostics_json(policies.diagnostics),
+            }
+        )
     else:
         print_diagnostics(policies.diagnostics, policies.sources)
         width = max((len(row["id"]) for row in _rows(policies)), default=0)
         for row in _rows(policies):
             click.echo(f"{row['severity']:7}  {row['id']:{width}}  {row['title']}")
+        for name in _waivers_not_used(policies):
+            click.echo(f"waiver   {name:{width}}  Of a shipped policy: used where that is asked")
     return ERROR if has_errors(policies.diagnostics) else DONE
 
 
@@ -144,6 +152,11 @@ def _load(directory: Path | None) -> PolicySet:
     from reconciler.guardrails.files import SHIPPED, combine, load_policies
 
     return combine(load_policies(directory or SHIPPED))
+
+
+def _waivers_not_used(policies: PolicySet) -> list[str]:
+    """The policies of waivers that are not among these: shipped ones, or there is an error."""
+    return sorted({one.policy for one in policies.waivers} - {one.id for one in policies.policies})
 
 
 def _rows(policies: PolicySet) -> list[dict[str, Any]]:

@@ -83,7 +83,8 @@ def review(ctx: click.Context, directory: Path, **options: Unpack[Options]) -> i
     nothing is checked out, no runtime is needed and no secret is read. The comment begins with a hidden marker, by
     which a bot finds the one to update.
 
-    Exit code 0: nothing changes in meaning; 2: something does; 1: head has errors, or a guardrail stands against it.
+    Exit code 0: nothing changes in meaning; 2: something does; 1: head has errors, or a guardrail
+    stands against what it brings. The shipped guardrails are asked beside those of DIR, unless --policies names others.
 
     \b
       reconcile review estate/ --base origin/main
@@ -122,8 +123,9 @@ def _cache(ctx: click.Context) -> Path | None:
 
 
 def _today() -> datetime:
-    """The day that guardrails go by, so that a second run of the same day says the same."""
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    """The end of the day that guardrails go by: a second run of the same day says the same, and what began today has
+    begun."""
+    return datetime.now(UTC).replace(hour=23, minute=59, second=59, microsecond=0)
 
 
 def _variables(settings: tuple[str, ...]) -> dict[str, str]:

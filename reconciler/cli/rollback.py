@@ -91,7 +91,7 @@ def rollback(
     if dry_run:
         with open_reader(ctx) as reader:
             planned, _ = _planned(ctx, reader, number, guard=guard, estate=estate)
-        _show(planned, output)
+        _show(planned, output, is_all=True)
         return exit_code(planned)
     state.make()
     author = Author(current_user())
@@ -128,10 +128,11 @@ def _shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _show(planned: Planned, output: str) -> None:
+def _show(planned: Planned, output: str, *, is_all: bool = False) -> None:
+    """As JSON the plan is a part of the report, unless there will be none: it is all that is said."""
     if output == "ndjson":
         print_line(plan_event(planned.plan))
-    elif output == "text" or planned.plan.is_empty:
+    elif is_all or output == "text" or planned.plan.is_empty:
         print_plan(planned, output)
 
 

@@ -21,7 +21,7 @@ from reconciler.cli.formats import FINDINGS, diagnostics_format_option, print_fi
 from reconciler.cli.inputs import inputs_options, load_estate
 from reconciler.declared.layout import locate
 from reconciler.declared.source import DirectorySource
-from reconciler.model import Desired, Diagnostic
+from reconciler.model import Allowance, Desired, Diagnostic
 from reconciler.pipeline import has_errors
 from reconciler.rendering.diagnostics import diagnostics_json
 
@@ -50,6 +50,9 @@ def validate(ctx: click.Context, directory: Path, live: bool, output: str) -> in
         found = tuple(_remarks(loaded.desired, directory, live=live))
         found += _preflight(ctx, loaded.desired) if live else ()
         found += tuple(_about_allowances(loaded.desired, directory, (*loaded.diagnostics, *found)))
+        loaded = replace(loaded, diagnostics=(*loaded.diagnostics, *found))
+    elif loaded.allowances:
+        found = _unknown_allowances(loaded.allowances, directory)
         loaded = replace(loaded, diagnostics=(*loaded.diagnostics, *found))
     is_bad = loaded.desired is None or has_errors(loaded.diagnostics)
     if output == "json":
@@ -82,11 +85,15 @@ def _about_allowances(
     from reconciler.declared.rules import REMARKS
 
     if allowances := of_estate(desired):
-        from reconciler.guardrails.allowed import problems_of_files
-
-        root, _ = locate(directory, None)
-        yield from problems_of_files(desired, DirectorySource(root))
+        yield from _unknown_allowances(allowances, directory)
         yield from unused(allowances, REMARKS, {one.allowed for one in found if one.allowed is not None})
+
+
+def _unknown_allowances(allowances: tuple[Allowance, ...], directory: Path) -> tuple[Diagnostic, ...]:
+    from reconciler.guardrails.allowed import problems_of_files
+
+    root, _ = locate(directory, None)
+    return problems_of_files(allowances, DirectorySource(root))
 
 
 def _preflight(ctx: click.Context, desired: Desired) -> tuple[Diagnostic, ...]:

@@ -10,6 +10,7 @@ from functools import singledispatch
 from typing import Any, Literal
 
 from reconciler.daemon import notices
+from reconciler.declared.rules import causes_first
 from reconciler.model import Change, Diagnostic, Key, Plan, Report, ServiceImpact, Severity
 
 Level = Literal["info", "warning", "error"]
@@ -62,14 +63,15 @@ def _(notice: notices.Unchanged) -> Event:  # noqa: ARG001 - singledispatch goes
 
 @event_of.register
 def _(notice: notices.Broken) -> Event:
-    first = notice.diagnostics[0]
+    causes = causes_first(notice.diagnostics)
+    first = causes[0]
     where = f"{first.position}: " if first.position and first.position.line else ""
     kept = (
         "the last good configuration stays" if notice.has_last_good else "there is no good configuration yet"
     )
     count = len(notice.diagnostics)
     text = f"The files are broken ({count} {'problem' if count == 1 else 'problems'}), {kept}: {where}{first.message}"
-    listed = [_diagnostic(one) for one in notice.diagnostics[:MOST_LISTED]]
+    listed = [_diagnostic(one) for one in causes[:MOST_LISTED]]
     return Event("configuration-broken", "error", text, {"diagnostics": listed, "count": count})
 
 

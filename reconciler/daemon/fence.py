@@ -63,6 +63,10 @@ class FencedTarget:
         """Passed on."""
         return self._target.live_at(epoch)
 
+    def renames_since(self, epoch: int) -> Sequence[tuple[Key, Key]]:
+        """Passed on."""
+        return self._target.renames_since(epoch)
+
     def digest_key(self) -> bytes:
         """Passed on."""
         return self._target.digest_key()

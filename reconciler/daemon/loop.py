@@ -186,8 +186,7 @@ class Loop:
     # -- waiting -------------------------------------------------------------------------------------------------------
 
     def _wait_and_act(self) -> None:
-        now = time.monotonic()
-        self._wish.bell.wait(LOOK_EVERY if self._due is None else min(LOOK_EVERY, self._due - now))
+        self._wish.bell.wait(self._patience())
         self._outside.beat()
         self._outside.check()
         if self._wish.stop:
@@ -198,6 +197,12 @@ class Loop:
         self._finish_reading()
         if self._is_asked() or (self._due is not None and time.monotonic() >= self._due):
             self._act(has_news=look.has_changed or self._wish.now)
+
+    def _patience(self) -> float:
+        """Seconds until the next look. What is due while a reading goes on waits for it, and its end rings."""
+        if self._due is None or self._reading is not None:
+            return LOOK_EVERY
+        return min(LOOK_EVERY, self._due - time.monotonic())
 
     def _act(self, *, has_news: bool) -> None:
         """A round now, or as soon as what it needs has been read; one that writes reads under its lock."""

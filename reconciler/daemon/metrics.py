@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.process_collector import ProcessCollector
 
 from reconciler.daemon import notices
+from reconciler.declared.rules import causes_first
 from reconciler.model import Plan
 
 #: Seconds that rounds take: from a no-op to an apply with restarts.
@@ -133,11 +134,11 @@ class Metrics:
     @take.register
     def _(self, notice: notices.Broken) -> None:
         self._is_good.set(0)
-        self._broken = f"the files are broken: {notice.diagnostics[0].message}"
+        self._broken = f"the files are broken: {causes_first(notice.diagnostics)[0].message}"
 
     @take.register
     def _(self, notice: notices.Blocked) -> None:
-        self._blocked = f"guardrails stand against the plan: {notice.diagnostics[0].message}"
+        self._blocked = f"guardrails stand against the plan: {causes_first(notice.diagnostics)[0].message}"
 
     @take.register
     def _(self, notice: notices.Failed) -> None:

@@ -16,11 +16,12 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from reconciler.declared.positions import Document, index
-from reconciler.declared.suggest import did_you_mean
+from reconciler.declared.suggest import closest, did_you_mean
 from reconciler.declared.syntax import error
 from reconciler.model import Allowance, Desired, Diagnostic, Position, Severity
 
-ALLOW = "reconciler/allow"
+_OURS = "reconciler/"
+ALLOW = f"{_OURS}allow"
 _FORM = (
     "write the rule and why it does not hold here, such as no-certificate: the load balancer terminates TLS"
 )
@@ -62,6 +63,26 @@ class _Places:
         if not self._is_block:
             return self._value
         return Position(self._value.file, self._value.line + 1 + number, self._key.column + 2)
+
+
+def unknown_annotations(document: Document, file: Path) -> Iterator[Diagnostic]:
+    """A warning for each annotation that is named as ours are and is none of them."""
+    match document.value:
+        case {"metadata": {"annotations": dict(found)}}:
+            strange = [key for key in found if isinstance(key, str) and _is_strange(key)]
+        case _:
+            return
+    marks = index(document) if strange else {}
+    for key in strange:
+        position = document.position(marks["metadata", "annotations", key], file, at_key=True)
+        message = f'there is no annotation "{key}"'
+        is_misspelt = closest(key.removeprefix(_OURS), [ALLOW.removeprefix(_OURS)]) is not None
+        hint = f"did you mean {ALLOW}?" if is_misspelt else f"name your own without {_OURS}; known is {ALLOW}"
+        yield Diagnostic("unknown-annotation", Severity.WARNING, message, position, hint)
+
+
+def _is_strange(key: str) -> bool:
+    return key.startswith(_OURS) and key != ALLOW
 
 
 def unreasoned(found: Iterable[Allowance]) -> Iterator[Diagnostic]:

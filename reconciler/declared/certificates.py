@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from reconciler.declared.files import absolute, as_declared, read_bytes
 from reconciler.declared.source import Source
 from reconciler.declared.syntax import error
+from reconciler.expected import ExpectedError
 from reconciler.model import Diagnostic, Key, Resource, Severity
 from schemas.v1.certificate import Certificate
 
@@ -138,6 +139,14 @@ def names_in(spec: Certificate, source: Source) -> tuple[str, ...]:
         subjects = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         names = [str(subject.value) for subject in subjects]
     return tuple(name.lower() for name in names)
+
+
+def thumbprint_in(file: str) -> str:
+    """Of the certificate that is in the file now: SHA-256 of its DER, in hex. Raises ExpectedError without one."""
+    try:
+        return _certificate_of(_read(file, read_bytes)).fingerprint(_sha256()).hex()
+    except _BadFileError as failure:
+        raise ExpectedError(f"{file} {failure}") from failure
 
 
 def _certificate(file: str, source: Source) -> PemCertificate:

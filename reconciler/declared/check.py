@@ -102,8 +102,9 @@ class Checker:
         digest = digest_canonical(spec)
         return Declaration(kind, metadata, spec, servers, lifecycle, self.document, self.file, digest)
 
-    def variables(self) -> Mapping[str, Variable]:
-        """The variables of a document of kind Variables, as far as they are good; their values are not looked at."""
+    def variables(self, typed: Collection[str] = ()) -> Mapping[str, Variable]:
+        """The variables of a document of kind Variables, as far as they are good; their values are not looked at.
+        `typed`: all that have a type, one of which is probably meant by a name that has none."""
         value = self.document.value
         if (
             not isinstance(value, dict)
@@ -117,6 +118,9 @@ class Checker:
             if not is_variable_name(name):
                 message = f'"{name}" is no name of a variable'
                 self.problem("name", message, ("spec", name), hint=_VARIABLE_NAME, at_key=True)
+            elif isinstance(raw, dict) and "type" not in raw and (meant := did_you_mean(name, typed)):
+                message = f"there is no variable {name} to set, and {name}.type is missing to declare one"
+                self.problem("missing", message, ("spec", name), hint=meant, at_key=True)
             elif (variable := self._model(Variable, raw, ("spec", name), subject=(name,))) is not None:
                 found[name] = variable
         return found

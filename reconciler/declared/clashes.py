@@ -2,14 +2,15 @@
 
 All declared servers run on one machine, so their services share its ports. A service that does not start by itself does
 not listen and clashes with nobody. Receive connectors of one service may share an address as long as their
-remoteIPRanges differ, as in Exchange. A mailbox is opened by its name, its alias, its user principal name and each of
-its addresses, in any case, so each of these opens one mailbox only. Called by `load`.
+remoteIPRanges differ, as in Exchange. A server without declared settings listens where the defaults say, unless a
+document that is broken may declare other ones. A mailbox is opened by its name, its alias, its user principal name and
+each of its addresses, in any case, so each of these opens one mailbox only. Called by `load`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -21,6 +22,7 @@ from schemas.v1.addresses import parse_binding
 from schemas.v1.base import Spec
 from schemas.v1.imap_settings import ImapSettings
 from schemas.v1.kinds import KINDS
+from schemas.v1.logon_names import logon_names
 from schemas.v1.mailbox import Mailbox
 from schemas.v1.pop_settings import PopSettings
 from schemas.v1.receive_connector import ReceiveConnector, TransportRole
@@ -39,9 +41,21 @@ _CONNECTOR_SERVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim:
-    """One service wants one address. `sharing` is what may differ between two connectors that share it."""
+class Clash:
+    """Two resources want the same. `what` names it, after the field of `later` that asks for it."""
 
+    later: Key
+    earlier: Key
+    what: str
+    diagnostic: Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """One service wants one address; `key` is what says so, or would if it were declared. `sharing` is what may differ
+    between two connectors that share it."""
+
+    key: Key
     binding: Binding
     service: str
     resource: Resource | None
@@ -55,9 +69,15 @@ class _Claim:
         return f"{self.service} ({owner})"
 
 
-def clashes(resources: Resources) -> Iterator[Diagnostic]:
-    """Every clash, placed at the later claim, with the position of the earlier one in its text."""
-    yield from _port_clashes(resources)
+def clashes(resources: Resources, *, unsure: Container[str] = ()) -> Iterator[Diagnostic]:
+    """Every clash, placed at the later claim, with the position of the earlier one in its text. `unsure`: kinds that
+    may have more resources than these, so that the defaults of none that is missing count."""
+    return (clash.diagnostic for clash in found_clashes(resources, unsure=unsure))
+
+
+def found_clashes(resources: Resources, *, unsure: Container[str] = ()) -> Iterator[Clash]:
+    """The same with the two that clash."""
+    yield from _port_clashes(resources, unsure)
     yield from _logon_name_clashes(resources)
     yield from _domain_clashes(resources)
 
@@ -65,20 +85,21 @@ def clashes(resources: Resources) -> Iterator[Diagnostic]:
 # Ports
 
 
-def _port_clashes(resources: Resources) -> Iterator[Diagnostic]:
+def _port_clashes(resources: Resources, unsure: Container[str]) -> Iterator[Clash]:
     by_port: dict[int, list[_Claim]] = defaultdict(list)
-    for claim in _claims(resources):
+    for claim in _claims(resources, unsure):
         earlier = next((other for other in by_port[claim.binding.port] if _clash(other, claim)), None)
         if earlier is not None:
             yield _port_clash(earlier, claim)
         by_port[claim.binding.port].append(claim)
 
 
-def _port_clash(earlier: _Claim, later: _Claim) -> Diagnostic:
+def _port_clash(earlier: _Claim, later: _Claim) -> Clash:
     first = f"{earlier.binding} for {earlier.subject} at {earlier.position}"
     message = f"{later.binding} for {later.subject} clashes with {first}"
     hint = "all servers share this machine; choose another port or address"
-    return error("port-clash", message, later.position, hint)
+    found = error("port-clash", message, later.position, hint)
+    return Clash(later.key, earlier.key, f"{later.path}: {later.binding}", found)
 
 
 def _clash(one: _Claim, other: _Claim) -> bool:
@@ -97,33 +118,37 @@ def _overlap(one: str, other: str) -> bool:
     return one == other or one in _WILDCARDS or other in _WILDCARDS
 
 
-def _claims(resources: Resources) -> Iterator[_Claim]:
+def _claims(resources: Resources, unsure: Container[str]) -> Iterator[_Claim]:
     for key, server in resources.items():
         if isinstance(server.spec, Server):
-            yield from _client_claims(key.name, server, resources)
+            yield from _client_claims(key.name, server, resources, unsure=unsure)
     for key, resource in resources.items():
         if isinstance(resource.spec, ReceiveConnector):
             yield from _connector_claims(key, resource, resources)
 
 
-def _client_claims(name: str, server: Resource, resources: Resources) -> Iterator[_Claim]:
+def _client_claims(
+    name: str, server: Resource, resources: Resources, *, unsure: Container[str]
+) -> Iterator[_Claim]:
     for kind, service, backend in (
         ("ImapSettings", "imap4", "imap4_backend"),
         ("PopSettings", "pop3", "pop3_backend"),
     ):
-        declared = resources.get(Key(kind, name))
+        key = Key(kind, name)
+        declared = resources.get(key)
+        if declared is None and kind in unsure:
+            continue
         settings = declared.spec if declared else KINDS[kind].spec()
         if not isinstance(settings, ImapSettings | PopSettings):
             continue
         where = declared or server
         if _starts(server.spec, service):
             for path, binding in _listening(settings):
-                yield _Claim(
-                    binding, f"{name}/{service}", declared, path, _item_position(where, path, binding)
-                )
+                position = _item_position(where, path, binding)
+                yield _Claim(key, binding, f"{name}/{service}", declared, path, position)
         if _starts(server.spec, backend):
             binding, path = Binding(_LOOPBACK, settings.proxy_target_port), "proxyTargetPort"
-            yield _Claim(binding, f"{name}/{service}-backend", declared, path, where.position(path))
+            yield _Claim(key, binding, f"{name}/{service}-backend", declared, path, where.position(path))
 
 
 def _listening(settings: ImapSettings | PopSettings) -> Iterator[tuple[str, Binding]]:
@@ -141,9 +166,8 @@ def _connector_claims(key: Key, resource: Resource, resources: Resources) -> Ite
     if _starts(owner.spec, service.replace("-", "_")):
         for binding in connector.bindings:
             position = _item_position(resource, "bindings", binding)
-            yield _Claim(
-                binding, f"{server}/{service}", resource, "bindings", position, connector.remote_ip_ranges
-            )
+            sharing = connector.remote_ip_ranges
+            yield _Claim(key, binding, f"{server}/{service}", resource, "bindings", position, sharing)
 
 
 def _starts(server: Spec, service_attribute: str) -> bool:
@@ -183,29 +207,16 @@ class _Owned:
     path: str
 
 
-def _logon_name_clashes(resources: Resources) -> Iterator[Diagnostic]:
+def _logon_name_clashes(resources: Resources) -> Iterator[Clash]:
     owners: dict[str, _Owned] = {}
     for resource in resources.values():
         if isinstance(resource.spec, Mailbox):
-            for path, name in _logon_names(resource.key.name, resource.spec):
+            for path, name in logon_names(resource.key.name, resource.spec):
                 code = "duplicate-address" if "@" in name else "duplicate-logon-name"
                 yield from _claim(code, name, _Owned(resource, path), owners)
 
 
-def _logon_names(name: str, mailbox: Mailbox) -> Iterator[tuple[str, str]]:
-    """Every name that the mailbox answers to, folded as a logon folds it, and the field that says so."""
-    yield "metadata.name", name.casefold()
-    if mailbox.alias is not None:
-        yield "alias", mailbox.alias.casefold()
-    yield "primarySmtpAddress", mailbox.primary_smtp_address.casefold()
-    if mailbox.user_principal_name is not None:
-        yield "userPrincipalName", mailbox.user_principal_name.casefold()
-    for address in mailbox.email_addresses:
-        if ":" not in address:
-            yield "emailAddresses", address.casefold()
-
-
-def _domain_clashes(resources: Resources) -> Iterator[Diagnostic]:
+def _domain_clashes(resources: Resources) -> Iterator[Clash]:
     owners: dict[str, _Owned] = {}
     for resource in resources.values():
         if isinstance(resource.spec, AcceptedDomain):
@@ -213,12 +224,13 @@ def _domain_clashes(resources: Resources) -> Iterator[Diagnostic]:
             yield from _claim("duplicate-domain", resource.spec.domain_name, claim, owners)
 
 
-def _claim(code: str, what: str, claim: _Owned, owners: dict[str, _Owned]) -> Iterator[Diagnostic]:
+def _claim(code: str, what: str, claim: _Owned, owners: dict[str, _Owned]) -> Iterator[Clash]:
     owner = owners.setdefault(what, claim)
     if owner.resource is not claim.resource:
         place = _owned_position(owner, what)
         message = f"{claim.path}: {what} belongs to {owner.resource.key} already, at {place}"
-        yield error(code, message, _owned_position(claim, what), _CLASH_HINTS.get(code, _ONE_ONLY))
+        found = error(code, message, _owned_position(claim, what), _CLASH_HINTS.get(code, _ONE_ONLY))
+        yield Clash(claim.resource.key, owner.resource.key, f"{claim.path}: {what}", found)
 
 
 def _owned_position(owned: _Owned, what: str) -> Position:

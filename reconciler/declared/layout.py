@@ -1,12 +1,14 @@
 """Which files of a source are read: all of a plain directory, or `base/` and one of `overlays/`.
 
 A directory with both is layered, and nothing of it is read before an environment is chosen: by name, or by giving
-`DIR/overlays/NAME` as the directory. Called by `load`, and by whoever has to know what a directory belongs to.
+`DIR/overlays/NAME` as the directory. `DIR/base` stands for DIR, since the base alone is never planned. Called by
+`load`, and by whoever has to know what a directory belongs to.
 """
 
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,9 +39,12 @@ class Layout:
 
 
 def locate(directory: Path, environment: str | None) -> tuple[Path, str | None]:
-    """The directory that holds base/ and overlays/, and the environment, when given one of its overlays; else the two
-    as they are."""
+    """The directory that holds base/ and overlays/, and the environment, when given one of its overlays, or its base;
+    else the two as they are."""
     whole = Path(os.path.abspath(directory))  # noqa: PTH100 - resolve() would follow symbolic links
+    if whole.name == BASE and (whole.parent / OVERLAYS).is_dir():
+        is_plain = len(directory.parts) > 1 and directory.parts[-1] == BASE
+        return (directory if is_plain else whole).parent, environment
     if whole.parent.name != OVERLAYS or not (whole.parent.parent / BASE).is_dir():
         return directory, environment
     is_plain = len(directory.parts) > 2 and directory.parts[-2] == OVERLAYS
@@ -50,8 +55,12 @@ def layout(source: Source, environment: str | None) -> Layout | Diagnostic:
     """The files of the environment, or why there are none."""
     root, there = source.root, source.directories(source.root)
     if BASE not in there or OVERLAYS not in there:
+        files = source.yaml_files(root)
+        if below := [root / name for name in there if _is_layered(root / name, files)]:
+            message = f"{root} has no {BASE}/ and {OVERLAYS}/, and a directory in it has them"
+            return _about(root, message, f"did you mean {' or '.join(f'{path}/' for path in below)}?")
         if environment is None:
-            return Layout(source.yaml_files(root))
+            return Layout(files)
         message = (
             f"{root}: there is no environment {environment}: the directory has no {BASE}/ and {OVERLAYS}/"
         )
@@ -67,6 +76,13 @@ def environments(source: Source) -> tuple[str, ...]:
     """The overlays of a layered directory; none of a plain one."""
     is_layered = BASE in source.directories(source.root)
     return tuple(source.directories(source.root / OVERLAYS)) if is_layered else ()
+
+
+def _is_layered(directory: Path, files: Sequence[Path]) -> bool:
+    """True when some of the files, which are sorted, lie in its base/ and some in its overlays/."""
+    starts = [f"{directory / name}/" for name in (BASE, OVERLAYS)]
+    found = ((start, bisect_left(files, start, key=str)) for start in starts)
+    return all(at < len(files) and str(files[at]).startswith(start) for start, at in found)
 
 
 def _stray(source: Source) -> list[Path]:

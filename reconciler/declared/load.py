@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.declared.allowances import allowances, of_estate
 from reconciler.declared.cache import Cache, ParseCache, content_hash
 from reconciler.declared.certificates import resolve_certificates
 from reconciler.declared.check import Declaration, check, is_policy
@@ -32,18 +33,20 @@ from reconciler.declared.secrets import missing_files
 from reconciler.declared.sentences import SECRET_CODES
 from reconciler.declared.source import DirectorySource, Source
 from reconciler.declared.variables import MARK, Variables, declare, noted, substitute
-from reconciler.model import Desired, Diagnostic, Severity
+from reconciler.model import Allowance, Desired, Diagnostic, Severity
 from schemas.v1.document import VARIABLES
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What the files say. `desired` is None when there are errors; `sources` holds the text of every file that a
-    diagnostic points into, with whatever looks like a secret in clear left out."""
+    diagnostic points into, with whatever looks like a secret in clear left out. `allowances` are those of all
+    documents when there are errors; without any the resources have them."""
 
     desired: Desired | None
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[Path, str]
+    allowances: tuple[Allowance, ...] = ()
 
 
 def load(
@@ -110,7 +113,15 @@ class _Loading:
         documents = [(found.document, found.file) for found in self.declarations if found.document.notes]
         problems = [*noted([*self.problems, *clashing], documents), *self.unread]
         has_errors = any(problem.severity is Severity.ERROR for problem in problems)
-        return Loaded(None if has_errors else desired, _sorted(problems), _sources(problems, self.source))
+        sources = _sources(problems, self.source)
+        if has_errors:
+            return Loaded(None, _sorted(problems), sources, tuple(self._allowances(desired)))
+        return Loaded(desired, _sorted(problems), sources)
+
+    def _allowances(self, desired: Desired) -> Iterator[Allowance]:
+        yield from of_estate(desired)
+        for document, file in self.refused:
+            yield from (one for one in allowances(document, file) if one.rule)
 
     def _read(self, files: Iterable[Path], *, is_partial: bool) -> list[Item]:
         """The documents of the files, from the cache or by reading them."""
@@ -208,7 +219,7 @@ class _Loading:
         resources = resolver.resources
         certificates, unusable = resolve_certificates(resources, self.source)
         resources.update(certificates)
-        problems = [*resolver.problems, *unusable, *clashes(resources)]
+        problems = [*resolver.problems, *unusable, *clashes(resources, unsure=resolver.unsure())]
         if self.source.holds_secrets:
             problems.extend(missing_files(resources.values()))
         # What a certificate from a file is, is known only now that the file has been read.

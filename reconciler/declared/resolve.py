@@ -13,9 +13,9 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from reconciler.declared.allowances import ALLOW, allowances
+from reconciler.declared.allowances import ALLOW, allowances, unknown_annotations
 from reconciler.declared.check import Declaration
-from reconciler.declared.positions import Document, Positions, index
+from reconciler.declared.positions import Document, Positions, index, path_text
 from reconciler.declared.secrets import take_secrets
 from reconciler.declared.suggest import did_you_mean
 from reconciler.declared.syntax import error
@@ -37,6 +37,10 @@ class Broken:
     keys: frozenset[Key]
     servers: Mapping[str, Mapping[str, str]]
     is_complete: bool
+
+    def may_declare(self, kind: str) -> bool:
+        """True when a resource of the kind may be missing because its document is broken."""
+        return not self.is_complete or any(key.kind == kind or key.kind not in KINDS for key in self.keys)
 
 
 def known_names(documents: Iterable[Document], *, is_complete: bool) -> Broken:
@@ -76,6 +80,7 @@ class Resolver:
         self.resources: dict[Key, Resource] = {}
         self.digests: dict[Key, str] = {}
         self.problems: list[Diagnostic] = []
+        self.misplaced: set[str] = set()  # kinds with a document whose servers are not all there
         servers = (item.metadata for item in self.declarations if item.kind.name == "Server")
         self._names = {(item.kind.name, item.metadata.name): item for item in self.declarations}
         self._former: dict[tuple[str, str], Declaration] = {}
@@ -88,8 +93,13 @@ class Resolver:
         for resource in self.resources.values():
             self._check_references(resource)
 
+    def unsure(self) -> frozenset[str]:
+        """The kinds that may have more resources than were found, because a document of theirs has errors."""
+        return frozenset(kind for kind in KINDS if kind in self.misplaced or self.broken.may_declare(kind))
+
     def check_refused(self, document: Document, file: Path) -> None:
         """Look up what a document with errors refers to, as far as it is text, so that one run tells everything."""
+        self.problems.extend(unknown_annotations(document, file))
         match document.value:
             case {"kind": str(kind), "spec": dict(spec)} if kind in KINDS:
                 positions = Positions(document, file)
@@ -109,10 +119,12 @@ class Resolver:
             if ALLOW in declaration.metadata.annotations
             else ()
         )
+        if declaration.metadata.annotations:
+            self.problems.extend(unknown_annotations(declaration.document, declaration.file))
+        notes = _notes(declaration.document) if declaration.document.notes else {}
+        labels = declaration.metadata.labels
         for key in self._live_keys(declaration, positions):
-            resource = Resource(
-                key, spec, secrets, ignored, positions, declaration.metadata.labels, lifecycle, allowed
-            )
+            resource = Resource(key, spec, secrets, ignored, positions, labels, lifecycle, allowed, notes)
             known = self.resources.setdefault(key, resource)
             if known is not resource:
                 self._refuse_second(known, resource)
@@ -164,11 +176,13 @@ class Resolver:
             return []
         for number, name in enumerate(selector.names):
             if name not in self._servers:
+                self.misplaced.add(declaration.kind.name)
                 self._refuse_unknown("Server", name, positions[f"{_SERVERS}[{number}]"], self._servers)
         if selector.names:
             return [name for name in dict.fromkeys(selector.names) if name in self._servers]
         selected = [name for name, labels in self._servers.items() if selector.matches(name, labels)]
         if not selected:
+            self.misplaced.add(declaration.kind.name)
             self._refuse_selector(positions[_SERVERS], dict(selector.match_labels))
         return selected
 
@@ -208,6 +222,11 @@ def _declaring(declaration: Declaration, positions: Positions) -> Callable[[str]
     if not declaration.document.files:
         return lambda _: declaration.file
     return lambda path: (positions.get(path) or positions[""]).file
+
+
+def _notes(document: Document) -> Mapping[str, str]:
+    """Where values of the spec come from, by YAML path."""
+    return {path_text(trail[1:]): text for trail, text in document.notes.items() if trail[0] == "spec"}
 
 
 def _hint_instead(declaration: Declaration, former: str) -> str:

@@ -6,10 +6,10 @@ wrong form is told under the name of its type (`duration`, `size`, `binding`, â€
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from reconciler.model import Severity
+from reconciler.model import Diagnostic, Severity
 
 
 class Rule(NamedTuple):
@@ -50,6 +50,7 @@ RULES: Mapping[str, Rule] = {
             "not-read": "A file stands where nothing reads it",
             "old-version": "A file is written in an older version of the language",
             "submodule": "A review leaves a submodule out",
+            "unknown-annotation": "An annotation is named as those of reconcile, and is none of them",
             "unused-variable": "A variable is declared that nothing uses",
             "waiver-expired": "A waiver's last day is over",
             "waiver-unused": "A waiver excuses nothing",
@@ -71,6 +72,7 @@ RULES: Mapping[str, Rule] = {
             "missing": "A field is missing",
             "move": "A change would leave mail behind",
             "name": "A name is none",
+            "name-taken": "A mailbox asks for an address or name of a live one that stays",
             "not-a-declaration": "A document has neither apiVersion nor kind",
             "not-a-mapping": "Something else stands where keys and values are expected",
             "overlay": "A document of an overlay fits nothing in the base",
@@ -103,3 +105,27 @@ RULES: Mapping[str, Rule] = {
         }
     ),
 }
+
+#: Errors between documents: often only what follows from an error in one of them.
+_BETWEEN = frozenset(
+    {
+        "duplicate-address",
+        "duplicate-domain",
+        "duplicate-logon-name",
+        "duplicate-resource",
+        "empty-selector",
+        "move",
+        "name-taken",
+        "port-clash",
+        "rename",
+        "unknown-reference",
+    }
+)
+
+
+def causes_first(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """The same, errors before warnings, and what is wrong with a document itself before what is wrong between several;
+    for whoever shows only the first."""
+    return tuple(
+        sorted(diagnostics, key=lambda one: (one.severity is not Severity.ERROR, one.code in _BETWEEN))
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -66,12 +66,13 @@ class Variables:
             )
 
 
-def declare(items: Iterable[Item], given: Mapping[str, str]) -> tuple[Variables, list[Diagnostic]]:
+def declare(items: Sequence[Item], given: Mapping[str, str]) -> tuple[Variables, list[Diagnostic]]:
     """The variables that these documents declare, with the values `given` on the command line."""
     variables, problems = Variables(), []
+    typed = [name for item in items for name in _typed(item.document)]
     for item in items:
         checker = Checker(item.document, item.file)
-        for name, variable in checker.variables().items():
+        for name, variable in checker.variables(typed).items():
             if (known := variables.table.get(name)) is not None:
                 message = f"variable {name} is declared already, at {known.position}"
                 checker.problem("duplicate-variable", message, ("spec", name), at_key=True, hint="remove one")
@@ -83,6 +84,13 @@ def declare(items: Iterable[Item], given: Mapping[str, str]) -> tuple[Variables,
             problems.extend(checker.problems)
     problems.extend(_set(variables, given))
     return variables, problems
+
+
+def _typed(document: Document) -> Iterator[str]:
+    """The variables that a document gives a type, whatever else is wrong with it."""
+    match document.value:
+        case {"spec": dict(spec)}:
+            yield from (str(name) for name, raw in spec.items() if isinstance(raw, dict) and "type" in raw)
 
 
 def _declared(name: str, variable: Variable, checker: Checker) -> Declared:

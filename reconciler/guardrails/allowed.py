@@ -33,10 +33,9 @@ def allow(
     return found, tuple(_problems(allowances, policies, used))
 
 
-def problems_of_files(desired: Desired, estate: Source) -> tuple[Diagnostic, ...]:
+def problems_of_files(allowances: Collection[Allowance], estate: Source) -> tuple[Diagnostic, ...]:
     """What is wrong with the allowances of an estate as far as its files tell: which rules there are, and which of them
     are errors. Policies that a run is given with --policies are not known here."""
-    allowances = of_estate(desired)
     if not allowances:
         return ()
     policies = PolicySet()

@@ -65,7 +65,8 @@ def _load(source: Source, directory: Path) -> PolicySet:
 
 def combine(*sets: PolicySet) -> PolicySet:
     """One set of all. A policy of a later set takes the place of an earlier one of the same id, so that a copy of a
-    shipped policy can be changed. Waivers and tests of policies that nobody has are errors."""
+    shipped policy can be changed. Waivers and tests of policies that nobody has are errors; a waiver of a shipped one
+    that is not asked is there and not used."""
     policies = {policy.id: policy for found in sets for policy in found.policies}
     waivers = tuple(waiver for found in sets for waiver in found.waivers)
     trials = tuple(trial for found in sets for trial in found.trials)
@@ -102,8 +103,11 @@ def _duplicates(policies: Iterable[Policy]) -> Iterator[Diagnostic]:
 
 
 def _unknown(found: Iterable[Waiver | Trial], known: Iterable[str]) -> Iterator[Diagnostic]:
-    names = list(known)
+    here = sorted(known)
+    shipped = {file.stem for file in SHIPPED.glob("*.yaml")}  # each is called as its policy
+    waivable = sorted({*here, *shipped})
     for one in found:
+        names = waivable if isinstance(one, Waiver) else here
         if one.policy not in names:
             hint = did_you_mean(one.policy, names) or "`reconcile policy list` names them all"
             yield error("unknown-policy", f'there is no policy "{one.policy}"', one.position, hint)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.declared.layout import locate
-from reconciler.declared.source import Source
-from reconciler.guardrails.files import DIRECTORY
+from reconciler.declared.source import DirectorySource, Source
+from reconciler.guardrails.files import estate_policies
 from reconciler.guardrails.guard import SHIPPED_WORD, Guard
 from reconciler.model import Desired, LiveState, Plan, Present
 from reconciler.planning.plan import make_plan
@@ -26,9 +26,10 @@ class _Planned:
 
 
 def judge_files(desired: Desired, directory: Path | Source, guard: Guard) -> Judged:
-    """Hold what is declared against the policies; the shipped ones when neither the estate nor the caller names any."""
-    root = locate(directory, None)[0] if isinstance(directory, Path) else directory.root
-    if not guard.policies and not (root / DIRECTORY).is_dir():
+    """Hold what is declared against the policies; the shipped ones when neither the estate nor the caller has any.
+    Waivers are no policies."""
+    estate = DirectorySource(locate(directory, None)[0]) if isinstance(directory, Path) else directory
+    if not guard.policies and not estate_policies(estate).policies:
         guard = replace(guard, policies=(SHIPPED_WORD,))
     resources = {key: Present(resource.spec, 1) for key, resource in desired.resources.items()}
     live = LiveState(resources, {})

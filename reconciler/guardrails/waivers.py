@@ -38,6 +38,8 @@ def _problems(policies: PolicySet, used: set[int], now: datetime) -> Iterator[Di
     for waiver in policies.waivers:
         is_needed = id(waiver) in used
         subject = f"the waiver of {waiver.policy} for {waiver.resource}"
+        if policies.find(waiver.policy) is None:
+            continue  # nobody asked for the policy, so nothing can be said of what it would find
         if waiver.is_expired(now):
             hint = "correct what it excuses, or give it a new day and reason" if is_needed else "remove it"
             yield _warning("waiver-expired", f"{subject} ended on {waiver.expires}", waiver, hint)

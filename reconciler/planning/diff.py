@@ -77,7 +77,14 @@ def impact_of(kind: str, path: str) -> Impact:
 def _creation(resource: Resource) -> Change:
     kind = resource.key.kind
     given = tuple(
-        FieldChange(path, None, new, position=resource.positions.get(path), impact=impact_of(kind, path))
+        FieldChange(
+            path,
+            None,
+            new,
+            position=resource.positions.get(path),
+            impact=impact_of(kind, path),
+            note=resource.note(path),
+        )
         for path, new in _leaves(dump_spec(resource.spec))
         if new is not None
     )
@@ -96,7 +103,8 @@ def _protection_change(resource: Resource, live: Present | None) -> Iterator[Fie
 def _field_changes(resource: Resource, old: Spec, new: Spec) -> Iterator[FieldChange]:
     for path, before, after in _differences(dump_spec(old), dump_spec(new)):
         position = resource.positions.get(path) or resource.position()
-        yield FieldChange(path, before, after, position=position, impact=impact_of(resource.key.kind, path))
+        impact, note = impact_of(resource.key.kind, path), resource.note(path)
+        yield FieldChange(path, before, after, position=position, impact=impact, note=note)
 
 
 def _differences(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> list[Difference]:

@@ -1,4 +1,5 @@
-"""A plan that would leave mail behind is refused: another database of a mailbox, another server of a database.
+"""A plan that would leave mail behind is refused: another database of a mailbox, another server of a database, or
+a logon name of a live mailbox that stays.
 
 Nothing moves mail yet, so carried out such a change would show an empty mailbox. Pure; called by everything that
 applies, before anything is written. The runtime refuses the write as well.
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.model import Action, Change, Desired, Diagnostic, Key, LiveState, Plan, Present, Severity
+from reconciler.planning.taken import taken_names, taken_problem
 from schemas.v1.moves import Move, move_of
 
 
@@ -20,6 +22,8 @@ def move_problems(plan: Plan, desired: Desired, live: LiveState) -> Iterator[Dia
             message = f"{change.key} {move.path}: {move.refusal}"
             place = next((field.position for field in change.fields if field.path == move.path), None)
             yield Diagnostic("move", Severity.ERROR, message, place or change.position, _hint(move))
+    for taken in taken_names(plan, desired, live):
+        yield taken_problem(taken, desired)
 
 
 def refused_moves(plan: Plan, desired: Desired, live: LiveState) -> Iterator[tuple[Key, str]]:
@@ -28,6 +32,8 @@ def refused_moves(plan: Plan, desired: Desired, live: LiveState) -> Iterator[tup
         move = _move(change, desired, live)
         if move is not None:
             yield change.key, f"{move.path}: {move.refusal}"
+    for taken in taken_names(plan, desired, live):
+        yield taken.change.key, f"{taken.path}: {taken.refusal}"
 
 
 def _move(change: Change, desired: Desired, live: LiveState) -> Move | None:

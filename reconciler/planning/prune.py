@@ -50,9 +50,9 @@ def pruned(desired: Desired, live: LiveState, prune: Prune, *, selects: Selects)
     refusals = dict(_refusals(asked, live, prune))
     going = asked.keys() - refusals.keys()
     if going:
-        referrers = _referrers(desired, live, selects)
-        going, held = _let_go(going, referrers)
-        refusals |= held
+        referrers = referrers_of(desired, live, selects)
+        going, held = let_go(going, referrers)
+        refusals |= {key: f"{stays} refers to it and stays" for key, stays in held.items()}
         changes = tuple(_deletion(key, undeclared[key], referrers.get(key, ())) for key in sorted(going))
     else:
         changes = ()
@@ -126,18 +126,18 @@ def _crowds(asked: Iterable[Key], live: LiveState, prune: Prune) -> dict[str, st
 Referrers = Mapping[Key, tuple[Key, ...]]
 
 
-def _let_go(going: Iterable[Key], referrers: Referrers) -> tuple[set[Key], dict[Key, str]]:
-    """Take out, until nothing changes, what something that stays refers to."""
-    left, held = set(going), dict[Key, str]()
+def let_go(going: Iterable[Key], referrers: Referrers) -> tuple[set[Key], dict[Key, Key]]:
+    """Take out, until nothing changes, what something that stays refers to: what may go, and what stays for whom."""
+    left, held = set(going), dict[Key, Key]()
     while True:
         found = {key: stays for key in left for stays in referrers.get(key, ()) if stays not in left}
         if not found:
             return left, held
-        held |= {key: f"{stays} refers to it and stays" for key, stays in found.items()}
+        held |= found
         left -= found.keys()
 
 
-def _referrers(desired: Desired, live: LiveState, selects: Selects) -> Referrers:
+def referrers_of(desired: Desired, live: LiveState, selects: Selects) -> Referrers:
     """Who would refer to each live resource after the plan. What cannot be read may refer to anything."""
     found: dict[Key, list[Key]] = {}
     for key, observed in live.resources.items():
@@ -145,12 +145,13 @@ def _referrers(desired: Desired, live: LiveState, selects: Selects) -> Referrers
             continue  # it becomes what is declared, and that refers to declared resources alone
         if is_probe(key):
             continue
-        for target in _targets(key, observed.spec if isinstance(observed, Present) else None, live):
+        for target in targets_of(key, observed.spec if isinstance(observed, Present) else None, live):
             found.setdefault(target, []).append(key)
     return {target: tuple(sorted(keys)) for target, keys in found.items()}
 
 
-def _targets(key: Key, spec: Spec | None, live: LiveState) -> Iterator[Key]:
+def targets_of(key: Key, spec: Spec | None, live: LiveState) -> Iterator[Key]:
+    """What a resource refers to, its server among it; without a spec everything live that it might refer to."""
     server = KINDS[key.kind].server_of(key.name) if key.kind in KINDS else None
     if server is not None and key.kind != "Server":
         yield Key("Server", server)

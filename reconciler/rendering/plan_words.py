@@ -6,12 +6,12 @@ and SARIF cannot tell different things of one plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
-from reconciler.model import Action, Cause, Change, FieldChange, Plan, ServiceAction, ServiceImpact
+from reconciler.model import Action, Cause, Change, FieldChange, Key, Plan, ServiceAction, ServiceImpact
 from reconciler.rendering.items import items_of
 from reconciler.rendering.plan_json import plan_summary, reach_json
 from reconciler.rendering.text import count, printable, value
@@ -97,10 +97,15 @@ def title(change: Change) -> str:
 
 
 def rows(change: Change) -> tuple[list[Row], int]:
-    """The fields to show, and how many are left out: of a new resource the undeclared ones, of a deleted one all."""
+    """The fields to show, and how many are left out: of a new resource those that nobody declared and that are at the
+    default of its kind, of a deleted one all."""
     if change.action is Action.DELETE:
         return [], 0
-    shown = [field for field in change.fields if change.action is Action.UPDATE or _is_declared(field)]
+    shown = [
+        field
+        for field in change.fields
+        if change.action is Action.UPDATE or _is_declared(field) or not _is_default(field, change.key.kind)
+    ]
     return [_row(field, change) for field in shown], len(change.fields) - len(shown)
 
 
@@ -108,11 +113,19 @@ def _is_declared(field: FieldChange) -> bool:
     return field.is_secret or field.position is not None or field.path.startswith("lifecycle.")
 
 
+def _is_default(field: FieldChange, kind: str) -> bool:
+    """A field that has no default of its own, as one that is required, is at none."""
+    from schemas.v1.facts import fields
+
+    facts = fields(kind).get(field.path)
+    return facts is not None and not facts.is_required and field.new == facts.default
+
+
 def _row(field: FieldChange, change: Change) -> Row:
     impact = "" if field.impact is Impact.NONE else field.impact.value
     where = "not declared" if field.position == change.position else ""
     if field.position is not None and not where:
-        where = f"line {field.position.line}"
+        where = f"line {field.position.line}{f', {printable(field.note)}' if field.note else ''}"
     return Row(printable(field.path), difference(field, change.action), impact, where)
 
 
@@ -169,19 +182,38 @@ def _whole(cause: Cause, plan: Plan) -> str:
 
 
 def without_restart(plan: Plan) -> list[str]:
-    """What changes although no service is restarted, started or stopped for it, and why none is."""
-    causing = {
-        cause.key
-        for impact in plan.impacts
-        if impact.action is not ServiceAction.RELOAD
-        for cause in impact.causes
-    }
-    reloading = {cause.key for impact in plan.impacts for cause in impact.causes} - causing
-    return [
-        f"{printable(str(change.key))}: {_why_quiet(change, is_reload=change.key in reloading)}"
-        for change in plan.changes
-        if change.key not in causing
-    ]
+    """What changes although no service is restarted, started or stopped for it, and why none is: whole resources, and
+    of those that do cost something the fields that do not."""
+    causing, reloading = _causes_of(plan, is_reload=False), _causes_of(plan, is_reload=True)
+    costly = {key for key, _ in causing}
+    quiet = {key for key, _ in reloading} - costly
+    lines: list[str] = []
+    for change in plan.changes:
+        if change.key in costly:
+            lines += _quiet_fields(change, causing, reloading)
+        else:
+            lines.append(f"{printable(str(change.key))}: {_why_quiet(change, is_reload=change.key in quiet)}")
+    return lines
+
+
+def _causes_of(plan: Plan, *, is_reload: bool) -> set[tuple[Key, str]]:
+    impacts = [impact for impact in plan.impacts if (impact.action is ServiceAction.RELOAD) is is_reload]
+    return {(cause.key, cause.path) for impact in impacts for cause in impact.causes}
+
+
+def _quiet_fields(
+    change: Change, causing: Container[tuple[Key, str]], reloading: Container[tuple[Key, str]]
+) -> list[str]:
+    """A line a reason; none when the resource costs something as a whole, as one that is new does."""
+    if (change.key, "") in causing:
+        return []
+    paths: dict[str, list[str]] = {}
+    for field in change.fields:
+        place = (change.key, field.path)
+        if place not in causing:
+            why = _why_quiet(replace(change, fields=(field,)), is_reload=place in reloading)
+            paths.setdefault(why, []).append(printable(field.path))
+    return [f"{printable(str(change.key))} {', '.join(found)}: {why}" for why, found in paths.items()]
 
 
 def _why_quiet(change: Change, *, is_reload: bool) -> str:

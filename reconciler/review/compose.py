@@ -58,8 +58,11 @@ def title(review: Review) -> str:
     if review.is_refused and any(comparison.head.errors for comparison in review.comparisons):
         errors = sum(len(comparison.head.errors) for comparison in review.comparisons)
         return f"{count(errors, 'error')} in the declared estate"
-    phrases = list(_phrases(review))
-    return ", ".join(phrases) if phrases else "no change in meaning"
+    phrases = list(_phrases(review)) or ["no change in meaning"]
+    before = sum(comparison.findings.errors_before for comparison in review.comparisons)
+    if before:
+        phrases.append(f"{count(before, 'guardrail error')} {'was' if before == 1 else 'were'} there before")
+    return ", ".join(phrases)
 
 
 def sections(comparison: Comparison, style: Style) -> list[Section]:
@@ -240,7 +243,7 @@ class _Composer:
 
     def _field(self, field: FieldChange, change: Change) -> str:
         difference = self._difference(change.action, field)
-        notes = ", ".join(_notes(field, change))
+        notes = ", ".join(self._notes(field, change))
         return f"  - {self._code(field.path)} {difference}{f' ({notes})' if notes else ''}\n"
 
     def _difference(self, action: Action, of: FieldChange | Concern) -> str:
@@ -259,12 +262,14 @@ class _Composer:
         line = f":{position.line}" if position.line else ""
         return f" ({self._code(f'{position.file}{line}')})"
 
-
-def _notes(field: FieldChange, change: Change) -> Iterator[str]:
-    if change.action is Action.UPDATE:
+    def _notes(self, field: FieldChange, change: Change) -> Iterator[str]:
+        if change.action is not Action.UPDATE:
+            return
         if field.impact is not Impact.NONE:
             yield field.impact.value
         if field.position == change.position:
             yield "not declared"
         elif field.position is not None:
             yield f"line {field.position.line}"
+        if field.note:
+            yield self._code(field.note)

@@ -29,9 +29,14 @@ class Findings:
 
     @property
     def is_blocking(self) -> bool:
-        """True when head could not be applied because of them."""
-        standing = (*self.problems, *(found.diagnostic for found in (*self.new, *self.remaining)))
-        return any(diagnostic.severity is Severity.ERROR for diagnostic in standing)
+        """True when head brings an error, or policies cannot be held. What base has too is not this change's."""
+        brought = (*self.problems, *(found.diagnostic for found in self.new))
+        return any(diagnostic.severity is Severity.ERROR for diagnostic in brought)
+
+    @property
+    def errors_before(self) -> int:
+        """How many errors stand in head that stood in base already."""
+        return sum(found.diagnostic.severity is Severity.ERROR for found in self.remaining)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class Comparison:
 
     @property
     def is_refused(self) -> bool:
-        """True when head must not be applied as it is."""
+        """True when head must not be merged as it is."""
         return bool(self.head.errors) or self.findings.is_blocking
 
     @property
@@ -92,7 +97,7 @@ class Review:
 
     @property
     def is_refused(self) -> bool:
-        """True when one environment must not be applied."""
+        """True when one environment must not be merged."""
         return any(comparison.is_refused for comparison in self.comparisons)
 
     @property

@@ -67,7 +67,12 @@ class Places:
 
     def _change(self, change: Change) -> Change:
         fields = tuple(
-            replace(self._values(field), position=self.position(field.position)) for field in change.fields
+            replace(
+                self._values(field),
+                position=self.position(field.position),
+                note=field.note.replace(self._prefix, ""),
+            )
+            for field in change.fields
         )
         return replace(change, fields=fields, position=self.position(change.position))
 

@@ -34,7 +34,7 @@ _EMPTY = Desired({}, digest="")
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to review. `directory` is the estate as trees name it; no `environments` means all there are. `now` is when
-    guardrails are judged; `guard` names policies beside the estate's own. With neither, the shipped ones count.
+    guardrails are judged; `guard` names policies beside the estate's own: when it names none, the shipped ones count.
     `cache`: where parsed files are kept between reviews."""
 
     directory: PurePosixPath
@@ -195,10 +195,9 @@ class _Reviewer:
 
 
 def _policies(head: GitSource, guard: Guard) -> PolicySet:
-    """Those of head: a pull request that changes a policy is judged by what it proposes, and shown to change it."""
-    if not guard.policies and DIRECTORY not in head.directories(head.root):
-        guard = replace(guard, policies=(SHIPPED_WORD,))
-    return guard.load(head)
+    """Those of head: a pull request that changes a policy is judged by what it proposes, and shown to change it.
+    Beside them the shipped ones are asked, unless the run names others."""
+    return replace(guard, policies=guard.policies or (SHIPPED_WORD,)).load(head)
 
 
 def _misses_variables(loaded: Loaded) -> bool:
@@ -213,8 +212,10 @@ def _exists(source: GitSource, name: str | None) -> bool:
 
 
 def _located(request: Request, tree: Tree) -> Request:
-    """The estate and the environment, when the directory is one of its overlays."""
+    """The estate and the environment, when the directory is one of its overlays; the estate, when it is its base."""
     above = request.directory.parent
+    if request.directory.name == BASE and any(name.is_relative_to(above / OVERLAYS) for name in tree):
+        return replace(request, directory=above)
     if above.name != OVERLAYS or not any(name.is_relative_to(above.parent / BASE) for name in tree):
         return request
     chosen = request.environments or (request.directory.name,)

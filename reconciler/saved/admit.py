@@ -1,8 +1,8 @@
 """May this saved plan be carried out now? All the questions, in one place, for `apply FILE` and for `plan show`.
 
 For this target, as it was signed, not used before, made from a live state that could be read, not stale, of nothing
-that is held by now, and with the secrets that it was made with. Only asks: marking the plan as used is the caller's
-first step of applying. Guardrails are asked by the caller too.
+that is held by now, and with the secrets and certificates that it was made with. Only asks: marking the plan as used is
+the caller's first step of applying. Guardrails are asked by the caller too.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reconciler.model import Hold, LiveState
+from reconciler.expected import ExpectedError
+from reconciler.model import Hold, Key, LiveState
 from reconciler.planning.held import held_keys
 from reconciler.planning.moves import move_problems
 from reconciler.saved.check import Remaining, Stale, compare
@@ -18,6 +19,7 @@ from reconciler.saved.document import SavedPlan, SavedPlanError, is_signed
 from reconciler.saved.used import UsedPlans
 from reconciler.secret import SecretError, resolve
 from reconciler.targets.target import Reader
+from schemas.v1.certificate import Certificate
 
 
 def admit(
@@ -51,6 +53,8 @@ def admit(
     for problem in move_problems(remaining.plan, remaining.desired, live):
         raise SavedPlanError(f"{problem.message}; {problem.hint}, and plan again")
     _check_secrets(saved, remaining, key)
+    if not remaining.plan.is_empty:
+        _check_certificates(saved)
     return remaining, live
 
 
@@ -83,3 +87,24 @@ def _check_secrets(saved: SavedPlan, remaining: Remaining, key: bytes) -> None:
                 raise SavedPlanError(
                     f"{change.key} {path}: the secret in {secret.reference} is not the one that was planned; plan again"
                 )
+
+
+def _check_certificates(saved: SavedPlan) -> None:
+    """Those that are live by now too: a service that this plan restarts reads their files again."""
+    for key, write in saved.writes.items():
+        if isinstance(write.spec, Certificate) and write.spec.certificate_file is not None:
+            _check_certificate(key, write.spec, write.spec.certificate_file)
+
+
+def _check_certificate(key: Key, spec: Certificate, file: str) -> None:
+    from reconciler.declared.certificates import thumbprint_in
+
+    try:
+        found = thumbprint_in(file)
+    except ExpectedError as error:
+        raise SavedPlanError(f"{key} certificateFile: {error}; plan again") from error
+    if found != spec.thumbprint:
+        raise SavedPlanError(
+            f"this plan is stale; plan again:\n  {key}: {file} holds the certificate {found} now, "
+            f"and {spec.thumbprint or 'none that could be read'} when this was planned"
+        )

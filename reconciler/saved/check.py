@@ -2,7 +2,8 @@
 
 It may do less than was planned, because a part of it is so already; it never does more. A resource at another revision
 than the planned one makes the plan stale, and so does a service that would be touched and was not to be, or harder.
-Somebody else's change to what the plan does not touch leaves it good. Pure: the live state is given.
+Somebody else's change to what the plan does not touch leaves it good, unless the two do not go together. Pure: the live
+state is given.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from reconciler.planning.diff import PROTECTION
 from reconciler.planning.fingerprint import fingerprint
 from reconciler.planning.impact import Planned, impacts_of
 from reconciler.planning.reach import reach_of
+from reconciler.saved.around import disagreements, who_changed
 from reconciler.saved.document import SavedPlan, Write
 
 _ABSENT = Absent()
@@ -70,6 +72,8 @@ def compare(saved: SavedPlan, live: LiveState) -> Remaining | Stale:
     if reasons := list(_harder(saved.plan, impacts)):
         return Stale(tuple(reasons))
     plan = _narrowed(saved.plan, left, impacts, live)
+    if reasons := list(disagreements(saved, plan, desired=desired, live=live)):
+        return Stale(tuple(reasons))
     plan = replace(plan, reach=reach_of(left, (*plan.impacts, *plan.owed), desired=desired, live=live))
     done = tuple(change.key for change in saved.plan.changes if change not in left)
     return Remaining(plan, desired, done)
@@ -101,23 +105,22 @@ def _moved(change: Change, live: LiveState) -> Iterator[str]:
     for key, revision in expected:
         observed = live.resources.get(key, _ABSENT)
         if isinstance(observed, Unreadable) or _revision(observed) != revision:
-            yield _told(key, revision, observed)
+            yield _told(key, revision, live)
 
 
 def _revision(observed: Observed) -> int | None:
     return observed.revision if isinstance(observed, Present) else None
 
 
-def _told(key: Key, planned: int | None, observed: Observed) -> str:
-    match observed:
-        case Unreadable(error=error):
-            return f"{key} cannot be read: {error}"
+def _told(key: Key, planned: int | None, live: LiveState) -> str:
+    match live.resources.get(key, _ABSENT):
+        case Unreadable():
+            return who_changed(key, live)
         case Absent():
             return f"{key} is gone: somebody deleted it after revision {planned}"
-        case Present() as found:
-            who, when = found.updated_by or "somebody", found.updated_at or "an unknown time"
+        case Present(revision=now):
             was = "it was not there" if planned is None else f"it was at revision {planned}"
-            return f"{key} was changed by {who} at {when}: {was} when this was planned, now it is at {found.revision}"
+            return f"{who_changed(key, live)}: {was} when this was planned, now it is at {now}"
 
 
 def _harder(planned: Plan, impacts: Iterable[ServiceImpact]) -> Iterator[str]:

@@ -123,13 +123,13 @@ def parse(content: bytes, name: str, *, estate: Path | None = None) -> SavedPlan
             f"{name} holds a value that this version refuses: {error.errors()[0]['msg']}"
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SavedPlanError(f"{name} is damaged ({error!r}); plan again") from error
+        raise SavedPlanError(f"{name} is damaged ({type(error).__name__}); plan again") from error
 
 
 def is_signed(saved: SavedPlan, key: bytes) -> bool:
     """True when the file says what the target with this digest key signed."""
     mac = _mac(saved.digest.encode(), key)
-    return hmac.compare_digest(mac, saved.signature)
+    return hmac.compare_digest(mac.encode(), saved.signature.encode(errors="surrogatepass"))
 
 
 def canonical(value: JsonValue) -> bytes:

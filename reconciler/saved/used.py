@@ -1,7 +1,8 @@
 """Which saved plans were carried out: one small file each, named after the plan's digest.
 
 The file is on disk before the first write of an apply, and making it is what decides between two applies of one plan:
-only one of them can. A plan whose apply failed stays used; what is to be done then is planned again.
+only one of them can. A plan whose apply failed or was killed stays used: how far it came is in the history, and what is
+to be done then is planned again.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class UsedPlans:
         except ValueError:
             entry = {}
         who, when = entry.get("usedBy", "somebody"), entry.get("usedAt", "an unknown time")
-        return f"this plan was applied already, by {who} at {when}"
+        return f"this plan was used already, by {who} at {when}"
 
     def _file(self, digest: str) -> Path:
         return self._directory / digest

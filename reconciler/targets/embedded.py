@@ -136,6 +136,12 @@ class EmbeddedReader:
                 raise TargetError(f"{key} as it was cannot be read: {observed.error}")
         return {key: observed for key, observed in found.items() if isinstance(observed, Present)}
 
+    def renames_since(self, epoch: int) -> Sequence[tuple[Key, Key]]:
+        """As the runtime has written them down."""
+        answer = self._ask("GET", f"/v1/renames?since={epoch}", timeout=READ_TIMEOUT)
+        listed = answer.expect_success("the renames")["renames"]
+        return [(Key(item["kind"], item["old"]), Key(item["kind"], item["new"])) for item in listed]
+
     def changes_since(self, since: LiveChanges | None, known: Mapping[Key, Spec] = NONE_KNOWN) -> LiveChanges:
         """In pages, so that ten thousand resources do not lie in memory as text."""
         after, changed, deleted = (since.until if since else 0), dict[Key, Observed](), set[Key]()
@@ -290,21 +296,21 @@ class _Meanwhile(Generic[FoundT]):
 
     def __init__(self, ask: Callable[[], FoundT]) -> None:
         self._ask = ask
-        self._outcome: FoundT | TargetError
+        self._outcome: FoundT | Exception
         self._thread = threading.Thread(target=self._run, name="observe", daemon=True)
         self._thread.start()
 
     def result(self) -> FoundT:
-        """The answer. Raises TargetError."""
+        """The answer. Raises what asking raised."""
         self._thread.join()
-        if isinstance(self._outcome, TargetError):
+        if isinstance(self._outcome, Exception):
             raise self._outcome
         return self._outcome
 
     def _run(self) -> None:
         try:
             self._outcome = self._ask()
-        except TargetError as error:
+        except Exception as error:  # noqa: BLE001 - raised again by `result`
             self._outcome = error
 
 

@@ -67,6 +67,7 @@ class MemoryTarget:
         self._instance = randomness.token_hex(8)
         self._lock = threading.RLock()
         self._past: list[tuple[int, Key, Present | None]] = []
+        self._renames: list[tuple[int, Key, Key]] = []
 
     def prepare(self) -> None:
         """Nothing takes time here."""
@@ -120,6 +121,10 @@ class MemoryTarget:
             if value is not None:
                 found[key] = value
         return found
+
+    def renames_since(self, epoch: int) -> Sequence[tuple[Key, Key]]:
+        """As they were done."""
+        return [(old, new) for revision, old, new in self._renames if revision > epoch]
 
     def read(self, key: Key) -> Observed:
         """One live resource."""
@@ -187,7 +192,9 @@ class MemoryTarget:
         if current is None or new in self._live:
             raise RejectedError(str(key), f"{new} is there already")
         self._remove(key)
-        return self._put(new, current, by)
+        revision = self._put(new, current, by)
+        self._renames.append((revision, key, new))
+        return revision
 
     def delete(self, key: Key, *, expect: int, by: Attribution) -> None:
         """Remove the resource, by compare-and-swap."""

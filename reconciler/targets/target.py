@@ -194,6 +194,9 @@ class Reader(Protocol):
     def live_at(self, epoch: int) -> Mapping[Key, Present]:
         """What was live when `epoch` was the latest revision. Raises TargetError for what cannot be read."""
 
+    def renames_since(self, epoch: int) -> Sequence[tuple[Key, Key]]:
+        """What was given another name after that revision, oldest first: the old live key and the new one."""
+
     def digest_key(self) -> bytes:
         """The key under which the target keeps digests of secrets."""
 

@@ -158,6 +158,11 @@ class LiveStore:
             raise ForgottenError(epoch, known)
         return [Row(*row) for row in self._database.execute(_AT_EPOCH, (epoch,))]
 
+    def renames_since(self, epoch: int) -> list[tuple[int, str, str, str]]:
+        """Every rename after revision `epoch`, oldest first: its revision, the kind, the old name and the new one."""
+        query = "SELECT revision, kind, old, new FROM renames WHERE revision > ? ORDER BY revision"
+        return list(self._database.execute(query, (epoch,)))
+
     def forget(self, now: datetime) -> int:
         """Let go of versions that nobody can go back to any more; returns how many."""
         with self.transaction():

@@ -96,6 +96,14 @@ async def list_resources(
     return json_text(store.epoch, (row for row in rows if kind is None or row.kind == kind))
 
 
+@router.get("/renames")
+async def list_renames(request: Request, since: Annotated[int, Query(ge=0)] = 0) -> dict[str, Any]:
+    """What was given another name after the revision `since`, oldest first."""
+    found = _supervisor(request).store.renames_since(since)
+    names = ("revision", "kind", "old", "new")
+    return {"renames": [dict(zip(names, row, strict=True)) for row in found]}
+
+
 @router.get("/changes")
 async def list_changes(
     request: Request,

@@ -13,6 +13,7 @@ from reconciler.applying.history import Entry, HistoryError, entries
 from reconciler.applying.hold import new_hold, parse_until
 from reconciler.applying.past import Return, plan_return
 from reconciler.model import Absent, Action, Desired, Hold, Key, Present, Report
+from reconciler.planning.selection import SelectionError
 from reconciler.targets.target import Attribution
 from schemas.v1.codec import parse_spec
 from tests.applying.builders import (
@@ -72,7 +73,8 @@ def test_what_was_made_since_goes_and_what_went_comes_back(bench: Bench) -> None
     bench.applied(with_mailbox(estate(), ALICE))
     found = bench.target.read(ALICE)
     assert isinstance(found, Present)
-    bench.applied(with_mailbox(estate(), ALICIA, renamed_from="alice"))
+    bench.target.delete(ALICE, expect=found.revision, by=Attribution("bob"))
+    bench.applied(with_mailbox(estate(), ALICIA))
     back = way_back(bench, 1, delete={ALICIA})
     assert {(change.key, change.action) for change in back.plan.changes} == {
         (ALICE, Action.CREATE),
@@ -83,6 +85,106 @@ def test_what_was_made_since_goes_and_what_went_comes_back(bench: Bench) -> None
     again = bench.target.read(ALICE)
     assert isinstance(again, Present)
     assert again.spec == found.spec
+
+
+def renamed(bench: Bench, key: Key, to: str) -> None:
+    found = bench.target.read(key)
+    assert isinstance(found, Present)
+    bench.target.rename(key, to, expect=found.revision, by=Attribution("bob"))
+
+
+def deleted(bench: Bench, key: Key) -> None:
+    found = bench.target.read(key)
+    assert isinstance(found, Present)
+    bench.target.delete(key, expect=found.revision, by=Attribution("bob"))
+
+
+def test_what_was_renamed_since_is_renamed_back(bench: Bench) -> None:
+    bench.applied(with_mailbox(estate(), ALICE))
+    before = bench.target.read(ALICE)
+    assert isinstance(before, Present)
+    bench.applied(with_mailbox(estate(), ALICIA, renamed_from="alice"))
+    (change,) = way_back(bench, 1).plan.changes
+    assert (change.key, change.action, change.renamed_from) == (ALICE, Action.UPDATE, ALICIA.name)
+    assert go_back(bench, 1).is_success
+    after = bench.target.read(ALICE)
+    assert isinstance(after, Present)
+    assert after.spec == before.spec
+    assert bench.target.read(ALICIA) == Absent()
+    assert bench.target.renames_since(before.revision)[-1] == (ALICIA, ALICE)
+
+
+def test_of_a_chain_of_names_the_last_is_renamed_back(bench: Bench) -> None:
+    bench.applied(with_mailbox(estate(), ALICE))
+    renamed(bench, ALICE, "ally")
+    renamed(bench, Key("Mailbox", "ally"), "al")
+    (change,) = way_back(bench, 1).plan.changes
+    assert (change.key, change.renamed_from) == (ALICE, "al")
+
+
+def test_what_was_renamed_there_and_back_is_as_it_was(bench: Bench) -> None:
+    bench.applied(with_mailbox(estate(), ALICE))
+    renamed(bench, ALICE, "ally")
+    renamed(bench, Key("Mailbox", "ally"), "alice")
+    assert way_back(bench, 1).plan.is_empty
+
+
+def test_a_way_back_that_fails_leaves_the_new_name(bench: Bench) -> None:
+    bench.applied(with_mailbox(estate(imap=16), ALICE))
+    bench.applied(with_mailbox(estate(imap=32), ALICIA, renamed_from="alice"))
+    bench.probes.failing = ["ex01/imap4"]
+    assert not go_back(bench, 1).is_success
+    assert bench.target.read(ALICE) == Absent()
+    assert isinstance(bench.target.read(ALICIA), Present)
+
+
+@pytest.mark.parametrize("name", ["alice", "ally"])
+def test_a_new_name_is_left_when_either_name_is_held(name: str, bench: Bench) -> None:
+    bench.applied(with_mailbox(estate(), ALICE))
+    renamed(bench, ALICE, "ally")
+    back = way_back(bench, 1, hold(Key("Mailbox", name)))
+    assert back.plan.is_empty
+    assert {key for key, _ in back.plan.held} == {ALICE, Key("Mailbox", "ally")}
+
+
+def test_mail_under_a_new_name_is_not_left_behind_for_another_mailbox(bench: Bench) -> None:
+    bench.applied(with_mailbox(estate(), ALICE))
+    found = bench.target.read(ALICE)
+    assert isinstance(found, Present)
+    renamed(bench, ALICE, "ally")
+    bench.target.write(ALICE, found.spec, secrets={}, expect=None, by=Attribution("bob"))
+    with pytest.raises(HistoryError, match="another Mailbox/alice is live by now"):
+        way_back(bench, 1, delete={Key("Mailbox", "ally")})
+    deleted(bench, ALICE)
+    (change,) = way_back(bench, 1).plan.changes
+    assert (change.key, change.renamed_from) == (ALICE, "ally")
+
+
+def test_mail_under_a_new_name_that_was_deleted_is_not_left_behind(bench: Bench) -> None:
+    bench.applied(with_mailbox(estate(), ALICE))
+    renamed(bench, ALICE, "ally")
+    deleted(bench, Key("Mailbox", "ally"))
+    with pytest.raises(HistoryError, match="Mailbox/ally is not live any more"):
+        way_back(bench, 1)
+
+
+def test_a_new_name_that_another_had_then_is_refused(bench: Bench) -> None:
+    bench.applied(with_mailbox(with_mailbox(estate(), ALICE), ALICIA))
+    deleted(bench, ALICIA)
+    renamed(bench, ALICE, ALICIA.name)
+    with pytest.raises(HistoryError, match=f"another {ALICIA} was live then"):
+        way_back(bench, 1)
+
+
+def test_what_was_live_then_is_not_deleted(bench: Bench) -> None:
+    bench.applied(with_mailbox(estate(), ALICE))
+    with pytest.raises(
+        SelectionError, match="Mailbox/alice: it was live at history entry 1, and therefore stays"
+    ):
+        way_back(bench, 1, delete={ALICE})
+    renamed(bench, ALICE, "ally")
+    with pytest.raises(SelectionError, match="as Mailbox/alice, and is renamed back"):
+        way_back(bench, 1, delete={Key("Mailbox", "ally")})
 
 
 def test_a_password_comes_back_that_no_file_holds_any_more(bench: Bench, tmp_path: Path) -> None:

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.age import IDENTITY_FILE, IDENTITY_KEY, encrypt, generate
+from reconciler.applying.secrets import digests
+from reconciler.model import Desired, Severity
 from reconciler.secret import SecretError, SecretRef, resolve
+from tests.planning.builders import resource
 
 
 def _in_file(path: Path, text: str) -> SecretRef:
@@ -27,3 +31,48 @@ def test_a_secret_that_no_logon_takes_is_refused(tmp_path: Path) -> None:
 def test_an_empty_secret_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="is empty"):
         resolve(_in_file(tmp_path / "password", "\n"))
+
+
+def _locked(directory: Path, *names: str) -> Desired:
+    """Mailboxes whose secrets are encrypted to somebody else."""
+    resources = {}
+    for number, name in enumerate(names, start=1):
+        path = directory / f"{name}.age"
+        path.write_bytes(encrypt("secret", [generate().public]))
+        fields = {"database": "db01", "primarySmtpAddress": f"{name}@contoso.example"}
+        secrets = {"password": SecretRef("encrypted", str(path))}
+        found = resource("Mailbox", name, fields, secrets=secrets, lines={"": number})
+        resources[found.key] = found
+    return Desired(resources, "0" * 64)
+
+
+@pytest.fixture
+def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(IDENTITY_KEY, raising=False)
+    monkeypatch.delenv(IDENTITY_FILE, raising=False)
+
+
+@pytest.mark.usefixtures("_nobody")
+def test_many_that_nobody_here_can_open_are_one_warning(tmp_path: Path) -> None:
+    found, (problem,) = digests(_locked(tmp_path, "alice", "bob", "carol", "dave", "eve"), b"key")
+    assert found == {}
+    assert (problem.code, problem.severity) == ("locked-secret", Severity.WARNING)
+    named = "(Mailbox/alice, Mailbox/bob, Mailbox/carol and 2 more)"
+    assert problem.message.startswith(f"5 encrypted secrets cannot be opened {named}: each needs an identity")
+    assert problem.position is not None
+    assert problem.position.line == 1
+
+
+@pytest.mark.usefixtures("_nobody")
+def test_a_single_one_is_named_with_its_file(tmp_path: Path) -> None:
+    _, (problem,) = digests(_locked(tmp_path, "alice"), b"key")
+    assert problem.message.startswith(
+        f"Mailbox/alice: encrypted secret {tmp_path / 'alice.age'} needs an identity"
+    )
+
+
+@pytest.mark.usefixtures("_nobody")
+def test_other_reasons_are_told_apart(tmp_path: Path) -> None:
+    desired = _locked(tmp_path, "alice", "bob")
+    (tmp_path / "bob.age").write_text("no age")
+    assert [one.code for one in digests(desired, b"key")[1]] == ["locked-secret", "unreadable-secret"]

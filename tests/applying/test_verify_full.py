@@ -6,13 +6,15 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 
-from reconciler.applying.logon import _FULL
+from reconciler.applying.logon import _FULL, Endpoint, NotAdmittedError
 from reconciler.applying.verify import Verifier
 from reconciler.state import StateDirectory
 from reconciler.targets.embedded import EmbeddedTarget
+from reconciler.targets.memory import MemoryTarget
 from tests.support.estate import Runtime, start_runtime, write_estate
 
 
@@ -91,6 +93,40 @@ def test_a_change_of_a_connector_that_is_full_is_kept_and_the_report_says_what_w
     assert "no message was sent" in entry
     with socket.create_connection(("127.0.0.1", ports.smtp), timeout=10) as client:
         assert client.recv(64).startswith((b"220 renewed", b"421"))
+
+
+AT = Endpoint("127.0.0.1", 10993, "implicit")
+
+
+class Counting(MemoryTarget):
+    """Its service ex01/imap4 has refused so many connections, by each account of it."""
+
+    def __init__(self, *refused: int) -> None:
+        super().__init__()
+        self._refused = iter(refused)
+
+    def status(self) -> dict[str, Any]:
+        listening = [{"address": "127.0.0.1:10993", "tls": "implicit", "purpose": "clients"}]
+        service = {"id": "ex01/imap4", "listening": listening, "refusedConnections": next(self._refused)}
+        return {"servers": [{"services": [service]}]}
+
+
+def dropped() -> str:
+    raise NotAdmittedError(AT, "closed before TLS", is_full=False)
+
+
+def unless_full(target: Counting) -> str:
+    verifier = Verifier(target, wait=lambda _: None)
+    return verifier._unless_full(dropped, "no logon was tried", target.status())
+
+
+def test_a_listener_that_says_nothing_is_full_when_each_attempt_was_refused() -> None:
+    assert "at its connection limit" in unless_full(Counting(0, 1, 2, 4, 5))
+
+
+def test_one_refusal_of_another_client_is_no_sign_of_life() -> None:
+    with pytest.raises(NotAdmittedError, match="closed before TLS"):
+        unless_full(Counting(0, 1, 1, 1, 1))
 
 
 def test_other_refusals_with_the_same_code_are_no_sign_of_life() -> None:

@@ -12,15 +12,18 @@ from typing import Any
 
 import click
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from reconciler.age import IDENTITY_FILE, IDENTITY_KEY
 from reconciler.authoring.formatting import formatted
+from reconciler.authoring.replacing import create_file
 from reconciler.authoring.scaffold import ScaffoldError, scaffold
 from reconciler.cli.main import main, reconcile
 from reconciler.declared.load import load
 from reconciler.secret import resolve
+from tests.declared.pem import certificate_pem, key_pem
 
 LAYOUTS: list[tuple[str, ...]] = [(), ("development", "production")]
 CI = [".pre-commit-config.yaml", ".github/workflows/review.yaml", ".gitlab-ci.yml"]
@@ -37,6 +40,20 @@ def test_it_is_valid_and_in_style(tmp_path: Path, environments: tuple[str, ...])
     made(tmp_path, environments)
     for environment in environments or (None,):
         assert load(tmp_path / "estate", environment=environment).diagnostics == ()
+    assert [file.path for file in formatted([tmp_path]) if file.is_changed or file.problem] == []
+
+
+def test_what_production_needs_stands_in_its_overlay_as_a_comment(tmp_path: Path) -> None:
+    made(tmp_path, ("staging", "production"))
+    overlays = tmp_path / "estate" / "overlays"
+    assert "certificateFile" not in (overlays / "staging" / "server.yaml").read_text(encoding="utf-8")
+    file = overlays / "production" / "server.yaml"
+    text, _, certificate = file.read_text(encoding="utf-8").partition("# ---\n")
+    file.write_text(text + "---\n" + certificate.replace("# ", ""), encoding="utf-8")
+    key = ec.generate_private_key(ec.SECP256R1())
+    for name, content in (("mail.crt", certificate_pem(key)), ("mail.key", key_pem(key))):
+        create_file(file.parent / "certificates" / name, content, mode=0o600)
+    assert load(tmp_path / "estate", environment="production").diagnostics == ()
     assert [file.path for file in formatted([tmp_path]) if file.is_changed or file.problem] == []
 
 
@@ -73,7 +90,9 @@ def test_the_first_secret_opens_with_the_identity_that_comes_with_it(
     [reference] = [ref for resource in found.resources.values() for ref in resource.secrets.values()]
     assert len(resolve(reference).reveal()) >= 20
     assert stat.S_IMODE((tmp_path / "identity.txt").stat().st_mode) == 0o600
-    assert "identity.txt" in (tmp_path / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {"identity.txt", "*.plan"} <= set(
+        (tmp_path / ".gitignore").read_text(encoding="utf-8").splitlines()
+    )
 
 
 @pytest.mark.parametrize("name", [*CI, "estate/mailboxes.yaml", "identity.txt", "README.md"])

@@ -148,6 +148,20 @@ def test_a_saved_plan_is_refused_when_the_policies_are_gone(applied: Runtime, tm
     assert live_limit(applied) == 32
 
 
+def test_a_saved_plan_says_when_its_estate_cannot_be_asked(
+    applied: Runtime, saved: Path, tmp_path: Path
+) -> None:
+    policies(applied.directory / "policies", RULE)
+    moved = applied.directory.rename(tmp_path / "moved")
+    try:
+        shown = applied.reconcile("plan", "show", str(saved))
+        named = applied.reconcile("plan", "show", str(saved), "--estate", str(moved), expect=1)
+    finally:
+        moved.rename(applied.directory)
+    assert "is not there, so policies that it may have by now were not asked" in shown.stderr
+    assert "were not asked" not in named.stderr
+
+
 # A roll back: the policies of the estate that was applied last
 
 

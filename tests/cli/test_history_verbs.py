@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imaplib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -105,6 +106,45 @@ def test_rollback_deletes_a_mailbox_only_by_name(applied: Runtime) -> None:
     applied.reconcile("live", "get", "Mailbox/carol", expect=1)
 
 
+def rename_alice(runtime: Runtime, name: str, *, former: str) -> None:
+    """Declared under another name, and applied."""
+    file = runtime.directory / "estate.yaml"
+    declared = f"metadata: {{name: {name}}}\nlifecycle: {{renamedFrom: {former}}}\n"
+    lines = re.sub(r"\nlifecycle: \{renamedFrom: \w+\}\n", "\n", file.read_text())
+    assert f"metadata: {{name: {former}}}\n" in lines
+    file.write_text(lines.replace(f"metadata: {{name: {former}}}\n", declared))
+    runtime.reconcile("apply", "--yes", str(runtime.directory))
+
+
+def mail_of_alice(runtime: Runtime, *, append: bytes | None = None) -> bytes:
+    """How many messages her INBOX holds, after one more was put into it."""
+    client = imaplib.IMAP4_SSL("127.0.0.1", runtime.ports.imaps, ssl_context=runtime.tls(), timeout=10)
+    client.login("alice@contoso.example", "correct-horse-alice")
+    if append is not None:
+        client.append("INBOX", "", "", append)
+    _, (count,) = client.select("INBOX")
+    client.logout()
+    assert isinstance(count, bytes)
+    return count
+
+
+def test_rollback_over_renames_keeps_the_mail(applied: Runtime) -> None:
+    number = str(newest(applied)["number"])
+    count = mail_of_alice(applied, append=b"Subject: kept\r\n\r\nkept\r\n")
+    rename_alice(applied, "ally", former="alice")
+    rename_alice(applied, "al", former="ally")
+    done = applied.reconcile("rollback", "--to", number, "--yes")
+    assert "Mailbox/alice, renamed from al" in done.stdout
+    applied.reconcile("live", "get", "Mailbox/al", expect=1)
+    assert mail_of_alice(applied) == count
+
+
+def test_rollback_does_not_delete_what_was_live_then(applied: Runtime) -> None:
+    number = str(newest(applied)["number"])
+    done = applied.reconcile("rollback", "--to", number, "--yes", "--delete", "Mailbox/bob", expect=1)
+    assert f"Mailbox/bob: it was live at history entry {number}, and therefore stays" in done.stderr
+
+
 def test_rollback_keeps_what_is_protected(applied: Runtime) -> None:
     number = str(newest(applied)["number"])
     declare_mailbox(applied, "dora", more="lifecycle: {protect: true}\n")
@@ -159,6 +199,10 @@ def test_rollback_looks_first(applied: Runtime) -> None:
     number = newest(applied)["number"]
     applied.apply(max_connections_per_user=25)
     applied.reconcile("rollback", "--to", str(number), "--dry-run", expect=2)
+    shown = applied.reconcile(
+        "rollback", "--to", str(number), "--dry-run", "--format", "json", expect=2
+    ).stdout
+    assert "ImapSettings" in {change["kind"] for change in json.loads(shown)["changes"]}
     applied.reconcile("rollback", "--to", str(number), expect=1)
     assert limit(applied) == 25
 

@@ -122,6 +122,13 @@ def test_one_of_an_error_is_refused_without_a_plan(tmp_path: Path, reconcile: Re
     assert "Waiver" in ran.err
 
 
+def test_a_misspelt_rule_is_told_beside_a_line_without_a_reason(tmp_path: Path, reconcile: Reconcile) -> None:
+    ran = _validated(reconcile, tmp_path, "no-certificate", "unknown-domian: yes")
+    assert ran.code == 1
+    assert "say why no-certificate does not hold here" in ran.err
+    assert "did you mean unknown-domain?" in ran.err
+
+
 def test_a_misspelt_rule_is_an_error(tmp_path: Path, reconcile: Reconcile) -> None:
     ran = _validated(reconcile, tmp_path, "unknown-domian: yes")
     assert ran.code == 1

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Ran
 from tests.guardrails.builders import policies, policy, waiver
 from tests.support.estate import Ports, write_estate
@@ -67,6 +69,36 @@ def test_a_waiver_of_the_estate_holds_for_them(reconcile: Reconcile, tmp_path: P
         "waived until 2999-12-31: self-signed-in-production, Certificate/ex01/development: it is meant"
         in ran.err
     )
+
+
+@pytest.mark.parametrize(
+    "verb", [("policy", "check"), ("policy", "test"), ("policy", "list")], ids=lambda verb: verb[1]
+)
+def test_a_waiver_of_a_shipped_policy_is_no_error(
+    reconcile: Reconcile, tmp_path: Path, verb: tuple[str, str]
+) -> None:
+    write_estate(tmp_path / "estate", Ports())
+    own = tmp_path / "estate" / "policies"
+    policies(own, waiver(policy="self-signed-in-production"), policy("true"))
+    ran = reconcile("--state", tmp_path, *verb, tmp_path / "estate" if verb[1] == "check" else own)
+    assert ran.code == 0
+    assert "there is no policy" not in ran.err
+
+
+def test_a_waiver_that_is_not_used_is_listed(reconcile: Reconcile, tmp_path: Path) -> None:
+    policies(tmp_path, waiver(policy="self-signed-in-production"), policy("true"))
+    assert "waiver   self-signed-in-production  Of a shipped" in reconcile("policy", "list", tmp_path).out
+    found = json.loads(reconcile("policy", "list", "--format", "json", tmp_path).out)
+    assert found["waiversNotUsed"] == ["self-signed-in-production"]
+
+
+def test_waivers_alone_leave_the_shipped_policies_on(reconcile: Reconcile, tmp_path: Path) -> None:
+    write_estate(tmp_path / "estate", Ports())
+    policies(tmp_path / "estate" / "policies", waiver(policy="mailbox-deletion"))
+    ran = reconcile(
+        "--state", tmp_path, "policy", "check", "--label", "environment=production", tmp_path / "estate"
+    )
+    assert "it is self-signed" in ran.err
 
 
 def test_a_label_is_a_pair(reconcile: Reconcile, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.cli.conftest import Ran
+from tests.declared.pem import certificate_pem
 from tests.review.repositories import Clone, changed
 from tests.support.estate import Runtime
 
@@ -30,6 +32,24 @@ def test_no_change_is_zero(tmp_path: Path, reconcile: Reconcile) -> None:
 def test_an_error_and_a_guardrail_are_one(tmp_path: Path, reconcile: Reconcile, value: str) -> None:
     clone = changed(tmp_path, "imap.yaml", "User: 16", f"User: {value}")
     assert reconcile("review", clone.root / "estate", "--base", "main").code == 1
+
+
+CERTIFICATE = """\
+apiVersion: reconciler/v1
+kind: Certificate
+metadata: {name: mail}
+spec: {servers: [ex01], services: [IMAP], certificateFile: mail.crt, privateKeyFile: mail.key}
+"""
+
+
+def test_a_certificate_of_today_is_valid_today(tmp_path: Path, reconcile: Reconcile) -> None:
+    clone = Clone(tmp_path)
+    clone.branch()
+    pem = certificate_pem(ec.generate_private_key(ec.SECP256R1()), age=0)
+    clone.commit({"estate/certificate.yaml": CERTIFICATE, "estate/mail.crt": pem})
+    ran = reconcile("review", clone.root / "estate", "--base", "main")
+    assert "certificate-ends-soon" in ran.out
+    assert "certificate-not-valid-now" not in ran.out
 
 
 def test_an_unknown_base_is_told(tmp_path: Path, reconcile: Reconcile) -> None:

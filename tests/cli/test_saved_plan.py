@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from reconciler.authoring.secret_files import write_secret
 from reconciler.cli.common import current_user
 from tests.cli.conftest import Ran
+from tests.declared.builders import document
 from tests.support.estate import Runtime, start_runtime, write_estate
 
 Reconcile = Callable[..., Ran]
@@ -54,7 +55,7 @@ def test_it_is_good_for_one_use(run: Reconcile, saved: Path) -> None:
     assert run("apply", saved).code == 0
     ran = run("apply", saved)
     assert ran.code == 1
-    assert "this plan was applied already, by " in ran.err
+    assert "this plan was used already, by " in ran.err
 
 
 def test_a_stale_plan_names_who_was_there(run: Reconcile, saved: Path) -> None:
@@ -89,6 +90,38 @@ def test_it_never_does_more(run: Reconcile, applied: Runtime, tmp_path: Path) ->
     assert "this plan is stale; plan again:" in ran.err
     assert "ex01/imap4 would now have to " in ran.err
     assert applied.service("imap4")["generation"] == before
+
+
+def test_it_is_not_applied_against_what_others_did_around_it(
+    run: Reconcile, applied: Runtime, tmp_path: Path
+) -> None:
+    """A plan deletes an empty database; by the time it is applied a mailbox is in it."""
+    file = applied.directory / "estate.yaml"
+    text = file.read_text(encoding="utf-8")
+    database = document("MailboxDatabase", "db02", "{server: ex01}")
+    address = "primarySmtpAddress: carol@contoso.example"
+    carol = document("Mailbox", "carol", f"{{database: db02, {address}}}")
+    file.write_text(f"{text}---\n{database}", encoding="utf-8")
+    run("apply", "--yes", applied.directory)
+    file.write_text(text, encoding="utf-8")
+    saved = tmp_path / "change.plan"
+    assert run("plan", applied.directory, "--delete", "MailboxDatabase/db02", "--out", saved).code == 2
+    file.write_text(f"{text}---\n{database}---\n{carol}", encoding="utf-8")
+    assert run("apply", "--yes", applied.directory).code == 0
+    told = "MailboxDatabase/db02 would be deleted, and Mailbox/carol refers to it and stays"
+    shown = run("plan", "show", saved)
+    assert shown.code == 1
+    assert told in shown.out
+    assert told in run("apply", saved).err
+    file.write_text(text, encoding="utf-8")
+    gone = ("--delete", "MailboxDatabase/db02", "--delete", "Mailbox/carol")
+    assert run("apply", "--yes", applied.directory, *gone).code == 0
+
+
+def test_a_signature_of_other_letters_is_wrong(run: Reconcile, saved: Path) -> None:
+    found = json.loads(saved.read_bytes())
+    saved.write_text(json.dumps(found | {"signature": "é"}), encoding="utf-8")
+    assert "this plan is not as it was made" in run("apply", saved).err
 
 
 def test_what_is_held_by_now_is_refused(run: Reconcile, saved: Path) -> None:
@@ -157,7 +190,7 @@ def test_show_works_on_a_stale_one(run: Reconcile, saved: Path) -> None:
 
 def test_show_works_on_a_used_one(run: Reconcile, saved: Path) -> None:
     run("apply", saved)
-    assert "It cannot be applied: this plan was applied already" in run("plan", "show", saved).out
+    assert "It cannot be applied: this plan was used already" in run("plan", "show", saved).out
 
 
 def test_show_works_without_a_runtime(reconcile: Reconcile, saved: Path, tmp_path: Path) -> None:

@@ -459,6 +459,16 @@ def test_what_was_live_at_a_revision_is_told(target: Target, server: str) -> Non
     assert imap not in target.live_at(target.epoch())
 
 
+def test_renames_since_a_revision_are_told_in_their_order(target: Target, server: str) -> None:
+    first, second, third = (Key("Certificate", f"{server}/{name}") for name in ("a", "b", "c"))
+    spec = parse_spec("Certificate", {"selfSigned": {}, "services": ["IMAP"]})
+    revision = create(target, first, spec)
+    later = target.rename(first, second.name, expect=revision, by=ALICE)
+    target.rename(second, third.name, expect=later, by=ALICE)
+    assert list(target.renames_since(revision)) == [(first, second), (second, third)]
+    assert list(target.renames_since(later)) == [(second, third)]
+
+
 def test_known_specs_are_given_back_as_they_are(target: Target, server: str) -> None:
     key = Key("ImapSettings", server)
     create(target, key, settings(17))

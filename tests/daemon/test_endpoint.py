@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.daemon import notices
 from reconciler.daemon.endpoint import Endpoint, parse_address
+from reconciler.daemon.events import event_of
 from reconciler.daemon.metrics import Metrics
 from reconciler.model import Action, Change, Diagnostic, Key, Plan, Severity
 
@@ -69,6 +70,21 @@ def test_broken_files_are_unhealthy_until_a_good_round(watched: Watched) -> None
     assert json.loads(text)["reasons"] == ["the files are broken: unknown key max"]
     watched.end_round()
     assert watched.get("/healthz")[0] == 200
+
+
+def test_of_many_problems_the_cause_is_told(watched: Watched) -> None:
+    problems = (
+        Diagnostic("not-read", Severity.WARNING, "nothing reads this file"),
+        Diagnostic("port-clash", Severity.ERROR, "143 clashes with 143"),
+        Diagnostic("range", Severity.ERROR, "too large"),
+    )
+    broken = notices.Broken(problems, {})
+    watched.metrics.take(broken)
+    assert json.loads(watched.get("/healthz")[1])["reasons"] == ["the files are broken: too large"]
+    event = event_of(broken)
+    assert event is not None
+    assert event.text.endswith(": too large")
+    assert [one["code"] for one in event.data["diagnostics"]] == ["range", "port-clash", "not-read"]
 
 
 def test_a_configuration_that_was_rolled_back_is_unhealthy_as_long_as_it_is_declared(

@@ -16,7 +16,7 @@ from reconciler.daemon import notices
 from reconciler.daemon.feed import DirectoryFeed
 from reconciler.daemon.fence import FencedTarget
 from reconciler.daemon.ledger import Ledger, Patience, ask_release
-from reconciler.daemon.loop import Loop, Outside, Wish
+from reconciler.daemon.loop import LOOK_EVERY, Loop, Outside, Wish
 from reconciler.daemon.notices import Notice
 from reconciler.daemon.planner import Planner
 from reconciler.daemon.rounds import Healing, Rounds
@@ -509,3 +509,28 @@ def test_a_secret_that_nobody_can_open_is_told_once(tmp_path: Path, monkeypatch:
     (warned,) = [one for one in stage.round() if isinstance(one, notices.Warned)]
     assert [one.code for one in warned.diagnostics] == ["locked-secret"]
     assert not [one for one in stage.round() if isinstance(one, notices.Warned)]
+
+
+def test_what_is_due_waits_for_the_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end rings; until then the files are looked at as ever, and not without a pause."""
+    stage = Stage(tmp_path, heals=False)
+    stage.round()
+    answered, waits, services = Event(), list[float](), stage.bench.target.services
+
+    def slow() -> Mapping[str, ServiceState]:
+        answered.wait(30)
+        return services()
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        stage.wish.stop = len(waits) == 3
+        return False
+
+    monkeypatch.setattr(stage.bench.target, "services", slow)
+    monkeypatch.setattr(stage.wish.bell, "wait", wait)
+    stage.loop._act(has_news=True)
+    stage.loop._due_in(0)
+    while not stage.wish.stop:
+        stage.loop._wait_and_act()
+    answered.set()
+    assert waits == [LOOK_EVERY] * 3

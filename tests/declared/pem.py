@@ -16,11 +16,11 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def certificate_pem(key: ec.EllipticCurvePrivateKey, *, days: int = 30) -> bytes:
-    """A certificate of the key that ends `days` from now."""
+def certificate_pem(key: ec.EllipticCurvePrivateKey, *, days: int = 30, age: int = 365) -> bytes:
+    """A certificate of the key that began `age` days ago and ends `days` from now."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ex01.contoso.example")])
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=365)).not_valid_after(now + timedelta(days=days))
+    builder = builder.not_valid_before(now - timedelta(days=age)).not_valid_after(now + timedelta(days=days))
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)

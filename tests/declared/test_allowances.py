@@ -105,3 +105,23 @@ def test_a_rule_that_nobody_has_is_an_error_with_the_one_that_was_meant(tmp_path
 def test_one_that_others_may_have_is_a_warning(tmp_path: Path) -> None:
     given = _of(loaded(tmp_path, SERVER, DATABASE, inline("of-the-company: why")))
     assert [one.severity for one in allowances.unknown(given, ["unknown-domain"])] == ["warning"]
+
+
+def test_an_unknown_annotation_of_ours_is_a_warning_in_every_reading(tmp_path: Path) -> None:
+    documents = (SERVER, DATABASE, inline("x: y").replace("reconciler/allow", "reconciler/alow"))
+    for _ in range(2):
+        result = loaded(tmp_path / "estate", *documents, cache=tmp_path / "cache")
+        (problem,) = result.diagnostics
+        assert (problem.code, problem.severity) == ("unknown-annotation", Severity.WARNING)
+        assert problem.hint == "did you mean reconciler/allow?"
+        assert result.desired is not None
+
+
+def test_what_is_allowed_elsewhere_is_known_when_a_line_lacks_its_reason(tmp_path: Path) -> None:
+    documents = (
+        inline("unknown-domain"),
+        mailbox("bob"),
+        inline("not-enforced: why").replace("alice", "eve"),
+    )
+    result = loaded(tmp_path, SERVER, DATABASE, *documents)
+    assert {one.rule for one in result.allowances} == {"unknown-domain", "not-enforced"}

@@ -183,6 +183,32 @@ def test_defaults_of_services_that_start_claim_ports(tmp_path: Path) -> None:
     assert set(codes(loaded(tmp_path, one, one.replace("ex01", "ex02")))) == {"port-clash"}
 
 
+def _starting(name: str) -> str:
+    services = "{imap4: {startupType: Automatic}, imap4-backend: {startupType: Automatic}}"
+    return document("Server", name, f"{{fqdn: {name}.contoso.example, services: {services}}}")
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (document("ImapSettings", "imap", "{servers: [ex03]}"), "unknown-reference"),
+        (document("ImapSettings", "imap", "{servers: {matchLabels: {site: cork}}}"), "empty-selector"),
+        (document("ImapSetting", "imap", "{servers: [ex02]}"), "unknown-kind"),
+        ("kind: [", "yaml-syntax"),
+    ],
+)
+def test_defaults_claim_no_port_while_settings_may_be_among_what_is_broken(
+    tmp_path: Path, settings: str, expected: str
+) -> None:
+    write(tmp_path, servers=together(_starting("ex01"), _starting("ex02")), settings=settings)
+    assert codes(load(tmp_path)) == [expected]
+
+
+def test_defaults_claim_ports_whatever_else_is_broken(tmp_path: Path) -> None:
+    broken = document("PopSettings", "pop", "{servers: [ex01], maxConnections: many}")
+    assert "port-clash" in codes(loaded(tmp_path, _starting("ex01"), _starting("ex02"), broken))
+
+
 def test_wildcards_of_the_other_family_do_not_clash(tmp_path: Path) -> None:
     connectors = [
         document("ReceiveConnector", name, f'{{servers: [ex01], bindings: ["{binding}"]}}')

@@ -217,3 +217,38 @@ def test_a_second_run_from_the_cache_is_the_same(tmp_path: Path) -> None:
     second = load(tmp_path, environment="test", cache=tmp_path / "cache")
     assert desired(first).digest == desired(second).digest
     assert dict(only(first, "Mailbox", "bob").positions) == dict(only(second, "Mailbox", "bob").positions)
+
+
+@pytest.mark.parametrize("directory", ["base", "base/../base"])
+def test_the_base_is_never_read_alone(tmp_path: Path, directory: str) -> None:
+    layered(tmp_path, (SERVER, IMAP), (document("ImapSettings", "imap", "{banner: Hi}"),), name="production")
+    (problem,) = load(tmp_path / directory).diagnostics
+    assert "no environment is chosen; there are: production" in problem.message
+
+
+def test_the_base_with_an_environment_is_the_estate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch = document("ImapSettings", "imap", "{banner: Hi}")
+    by_name = layered(tmp_path, (SERVER, IMAP), (patch,), name="production")
+    by_base = load(tmp_path / "base", environment="production")
+    assert desired(by_base).digest == desired(by_name).digest
+    monkeypatch.chdir(tmp_path / "base")
+    assert desired(load(Path(), environment="production")).digest == desired(by_name).digest
+
+
+def test_a_directory_named_base_may_be_plain(tmp_path: Path) -> None:
+    assert Key("Server", "ex01") in desired(load(write(tmp_path / "base", server=SERVER))).resources
+
+
+def test_a_layered_estate_further_down_is_named(tmp_path: Path) -> None:
+    layered(tmp_path / "estate", (SERVER,), (IMAP,))
+    write(tmp_path / "other", stray=DATABASE)
+    for environment in (None, "test"):
+        (problem,) = load(tmp_path, environment=environment).diagnostics
+        assert problem.code == "environment"
+        assert problem.hint == f"did you mean {tmp_path}/estate/?"
+
+
+def test_directories_that_only_sound_layered_are_plain(tmp_path: Path) -> None:
+    write(tmp_path / "estate" / "base", server=SERVER)
+    write(tmp_path / "estate" / "overlays-old", database=DATABASE)
+    assert len(desired(load(tmp_path)).resources) == 2

@@ -195,3 +195,33 @@ def test_names_may_use_variables(tmp_path: Path) -> None:
         "name: imap", 'name: "${n}-dublin"'
     )
     assert desired(load(write(tmp_path, estate=clean))).resources
+
+
+def test_a_server_without_settings_clashes_with_nobody_while_a_variable_is_wrong(tmp_path: Path) -> None:
+    services = "{imap4: {startupType: Automatic}}"
+    servers = [document("Server", n, f"{{fqdn: {n}.contoso.example, services: {services}}}") for n in "ab"]
+    settings = document("ImapSettings", "imap", "\n  servers: [a, b]\n  maxConnectionsPerUser: ${limit}")
+    write(tmp_path, estate=together(*servers, settings, variables("{limit: {type: integer, default: many}}")))
+    assert codes(load(tmp_path)) == ["variable-type"]
+
+
+def test_a_misspelt_variable_of_an_overlay_names_the_one_of_the_base(tmp_path: Path) -> None:
+    write(tmp_path / "base", estate=together(SERVER, variables(LIMIT), imap(USES_LIMIT)))
+    write(tmp_path / "overlays/test", variables=variables("{limits: {value: 32}}"))
+    (problem,) = load(tmp_path, environment="test").diagnostics
+    assert problem.hint == "did you mean limit?"
+    assert problem.position is not None
+    assert problem.position.file.parent.name == "test"
+
+
+def test_a_resource_knows_where_the_variables_in_it_were_set(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        estate=together(
+            SERVER, variables(LIMIT), imap(USES_LIMIT + "\n  sslBindings: ['127.0.0.1:9${limit}']")
+        ),
+    )
+    resource = only(load(tmp_path), "ImapSettings", "ex01")
+    note = f"${{limit}} is set at {tmp_path}/estate.yaml:9:40"
+    assert (resource.note("maxConnectionsPerUser"), resource.note("sslBindings")) == (note, note)
+    assert resource.note("banner") == ""

@@ -7,7 +7,7 @@ from reconciler.guardrails.guard import Guard
 from reconciler.guardrails.policy import PolicySet
 from reconciler.verdict import UNJUDGED
 from tests.declared.builders import SERVER, desired, loaded
-from tests.guardrails.builders import imap, judged, planned, policies, policy, subjects, waiver
+from tests.guardrails.builders import codes, imap, judged, planned, policies, policy, subjects, waiver
 
 
 def test_two_policies_of_one_id_are_an_error(tmp_path: Path) -> None:
@@ -28,6 +28,17 @@ def test_waivers_may_be_about_policies_of_another_directory(tmp_path: Path) -> N
     (tmp_path / "own" / "waiver.yaml").write_text(waiver(), encoding="utf-8")
     shipped = policies(tmp_path / "shipped", policy("true"))
     assert combine(shipped, load_policies(tmp_path / "own")).diagnostics == ()
+
+
+def test_a_waiver_of_a_shipped_policy_that_is_not_asked_is_not_used(tmp_path: Path) -> None:
+    own = policies(tmp_path, waiver(policy="self-signed-in-production", expires="2025-12-31"), policy("true"))
+    assert own.diagnostics == ()
+    assert codes(judged(own, imap())) == []
+
+
+def test_a_waiver_of_no_policy_is_an_error(tmp_path: Path) -> None:
+    (problem,) = policies(tmp_path, waiver(policy="self-signed-in-prodution")).diagnostics
+    assert (problem.code, problem.hint) == ("unknown-policy", "did you mean self-signed-in-production?")
 
 
 def test_an_estate_without_policies_has_none(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from reconciler.model import Action, Change, FieldChange, Key, Plan
+from reconciler.model import Action, Change, FieldChange, Key, Plan, Position
+from reconciler.planning import make_plan
 from reconciler.rendering.plan_json import plan_json
 from reconciler.rendering.plan_text import render_plan_text
+from tests.planning.builders import AUTOMATIC, RUNNING_IMAP, desired, live, running, server
 from tests.rendering.golden import assert_golden
 from tests.rendering.values import empty_plan, first_plan, plan
 
@@ -60,3 +63,37 @@ def test_a_secret_shows_only_that_it_changed() -> None:
     changes = [change for change in plan().changes if change.key.name == "alice"]
     fields = plan_json(Plan("0", tuple(changes), (), {}))["changes"]
     assert fields[0]["fields"][0].keys() == {"path", "impact", "position", "secret"}  # type: ignore[index,call-overload,union-attr]
+
+
+def test_a_value_of_a_variable_comes_with_where_that_was_set() -> None:
+    here, there = (
+        Position(Path("base/imap.yaml"), 10, 26),
+        "${limit} is set at overlays/test/variables.yaml:7:24",
+    )
+    field = FieldChange("maxConnectionsPerUser", 16, 32, position=here, note=there)
+    whole = Position(Path("base/imap.yaml"), 1, 1)
+    change = Change(Key("ImapSettings", "ex01"), Action.UPDATE, (field,), 7, whole)
+    text = render_plan_text(Plan("0" * 64, (change,), (), {change.key: 7}), colour=False, width=80)
+    assert f"maxConnectionsPerUser  16 -> 32  line 10, {there}\n" in text
+
+
+def test_of_a_resource_that_costs_a_restart_the_fields_that_cost_none_are_named() -> None:
+    running_imap = server(services=RUNNING_IMAP)
+    after = server(
+        services=RUNNING_IMAP | {"imap4": {"startupType": "Disabled"}},
+        site="dublin",
+        drainTimeout="45s",
+        fqdn="mail.contoso.example",
+    )
+    state = live(running_imap, services=[running("ex01/imap4", 1), running("ex01/transport", 1)])
+    text = render_plan_text(make_plan(desired(after), state, digests={}), colour=False, width=100)
+    _, _, quiet = text.partition("Changed without a restart\n")
+    assert quiet.startswith("  Server/ex01 site, drainTimeout: takes effect at once\n\n"), text
+
+
+def test_a_field_of_a_service_that_does_not_run_is_named_as_such() -> None:
+    before = server(services={"imap4": AUTOMATIC})
+    after = server(services={"imap4": {"startupType": "Disabled"}, "pop3": {"startupType": "Disabled"}})
+    state = live(before, services=[running("ex01/imap4", 1)])
+    text = render_plan_text(make_plan(desired(after), state, digests={}), colour=False, width=100)
+    assert "\n  Server/ex01 services.pop3.startupType: its service is not running\n" in text

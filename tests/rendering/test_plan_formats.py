@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.model import Diagnostic, Plan, Position, Severity
+from reconciler.model import Diagnostic, LiveState, Plan, Position, Severity
+from reconciler.planning import make_plan
 from reconciler.rendering.github import render_github
 from reconciler.rendering.junit import render_junit
 from reconciler.rendering.plan_html import render_plan_html
@@ -22,11 +24,22 @@ from reconciler.rendering.plan_markdown import code, render_plan_markdown
 from reconciler.rendering.plan_risks import RULES, plan_risks
 from reconciler.rendering.plan_text import render_plan_text
 from reconciler.rendering.sarif import sarif
+from tests.planning.builders import desired, resource, server
 from tests.rendering.golden import assert_golden
 from tests.rendering.hostile import TEXTS, hostile_diagnostics, hostile_plan
 from tests.rendering.values import empty_plan, every_plan, first_plan, plan
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "plan.schema.json"
+
+
+def render_junit_of(plan: Plan) -> str:
+    return render_junit((), suite="plan", plan=plan)
+
+
+def render_text(plan: Plan) -> str:
+    return render_plan_text(plan, colour=False, width=100)
+
+
 PLANS = {"plan": plan(), "empty": empty_plan(), "first": first_plan(), "every": every_plan()}
 
 
@@ -248,3 +261,17 @@ def test_risks_name_what_is_deleted_refused_and_left_out() -> None:
         "plan-refused",
         "plan-partial",
     }
+
+
+@pytest.mark.parametrize("render", [render_plan_markdown, render_plan_html, render_junit_of, render_text])
+def test_what_is_not_at_the_default_is_shown_though_nobody_declared_it(render: Callable[[Plan], str]) -> None:
+    connector = {"bindings": ["0.0.0.0:2525"], "permissionGroups": ["AnonymousUsers"]}
+    made = make_plan(
+        desired(server(), resource("ReceiveConnector", "ex01/open", connector)), LiveState({}, {}), digests={}
+    )
+    bare = [replace(one, fields=tuple(replace(f, position=None) for f in one.fields)) for one in made.changes]
+    shown = render(replace(made, changes=tuple(bare)))
+    assert "0.0.0.0:2525" in shown
+    assert "AnonymousUsers" in shown
+    assert "at the default" in shown
+    assert "maxHopCount" not in shown

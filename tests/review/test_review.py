@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from reconciler.guardrails.guard import Guard
 from reconciler.model import Action, Desired, Key, LiveState, Plan, ServiceAction
 from reconciler.planning.plan import make_plan
+from reconciler.review.compose import title
 from reconciler.review.difference import IGNORED
 from reconciler.review.model import Comparison
+from reconciler.review.renderings import render_markdown
 from reconciler.review.review import ReviewError
+from reconciler.verdict import Finding
+from tests.guardrails.builders import waiver
 from tests.review.repositories import ESTATE, IMAP, POLICY, SERVER, Clone, changed, mailbox
+
+UNGUARDED = {name: text for name, text in ESTATE.items() if "policies" not in name}
+WAIVER = waiver(policy="no-certificate")
 
 
 def _plan(comparison: Comparison) -> Plan:
@@ -27,6 +36,10 @@ def _fields(comparison: Comparison) -> list[tuple[str, object, object]]:
     return [
         (field.path, field.old, field.new) for change in _plan(comparison).changes for field in change.fields
     ]
+
+
+def _rules(findings: Iterable[Finding]) -> set[str]:
+    return {finding.policy for finding in findings}
 
 
 def _concerns(comparison: Comparison) -> list[tuple[str, str]]:
@@ -257,8 +270,8 @@ def test_a_finding_that_stays_is_still_there(tmp_path: Path) -> None:
     clone.branch()
     clone.replace("estate/imap.yaml", "500", "600")
     found = clone.compare().findings
-    assert [finding.policy for finding in found.remaining] == ["few-connections"]
-    assert found.new == ()
+    assert "few-connections" in _rules(found.remaining)
+    assert (found.new, found.is_blocking) == ((), False)
 
 
 def test_a_new_rule_does_not_make_old_trouble_new(tmp_path: Path) -> None:
@@ -268,14 +281,51 @@ def test_a_new_rule_does_not_make_old_trouble_new(tmp_path: Path) -> None:
     clone.replace("estate/imap.yaml", "16", "500")
     clone.branch()
     clone.replace("estate/policies/connections.yaml", "<= 1000", "<= 100")
-    assert [finding.policy for finding in clone.compare().findings.remaining] == ["few-connections"]
+    assert "few-connections" in _rules(clone.compare().findings.remaining)
 
 
-def test_an_estate_without_policies_is_held_against_the_shipped_ones(tmp_path: Path) -> None:
-    clone = Clone(tmp_path, {name: text for name, text in ESTATE.items() if "policies" not in name})
+def test_a_new_error_beside_old_ones_blocks(tmp_path: Path) -> None:
+    found = changed(tmp_path, "imap.yaml", "SecureLogin", "PlainTextLogin").compare().findings
+    assert found.errors_before == 1
+    assert found.is_blocking
+
+
+def test_an_error_of_before_is_counted_and_does_not_block(tmp_path: Path) -> None:
+    review = changed(tmp_path, "imap.yaml", "User: 16", "User: 32").review()
+    assert "no-certificate" in _rules(review.comparisons[0].findings.remaining)
+    assert not review.is_refused
+    assert title(review).endswith(", 1 guardrail error was there before")
+
+
+@pytest.mark.parametrize(
+    "own", [{}, {"estate/policies/waivers.yaml": WAIVER}, {"estate/policies/rules.yaml": POLICY}]
+)
+def test_the_shipped_policies_are_asked_whatever_the_estate_has(tmp_path: Path, own: dict[str, str]) -> None:
+    clone = Clone(tmp_path, {**UNGUARDED, **own})
     clone.branch()
     clone.replace("estate/imap.yaml", "SecureLogin", "PlainTextLogin")
-    assert "plain-text-logon" in {finding.policy for finding in clone.compare().findings.new}
+    assert "plain-text-logon" in _rules(clone.compare().findings.new)
+
+
+def test_one_of_the_estate_takes_the_place_of_a_shipped_one(tmp_path: Path) -> None:
+    own = POLICY.replace("few-connections", "plain-text-logon")
+    clone = Clone(tmp_path, {**UNGUARDED, "estate/policies/own.yaml": own})
+    clone.branch()
+    clone.replace("estate/imap.yaml", "SecureLogin", "PlainTextLogin")
+    assert _rules(clone.compare().findings.new) == {"ntlm-in-clear"}
+
+
+def test_policies_that_the_run_names_take_the_place_of_the_shipped_ones(tmp_path: Path) -> None:
+    clone = changed(tmp_path / "clone", "imap.yaml", "SecureLogin", "PlainTextLogin")
+    (tmp_path / "none").mkdir()
+    found = clone.compare(guard=Guard((str(tmp_path / "none"),))).findings
+    assert (found.new, found.remaining) == ((), ())
+
+
+def test_a_waiver_of_a_shipped_policy_holds(tmp_path: Path) -> None:
+    clone = Clone(tmp_path, {**UNGUARDED, "estate/policies/waivers.yaml": WAIVER})
+    found = clone.compare(head="main").findings
+    assert (_rules(found.waived), found.problems) == ({"no-certificate"}, ())
 
 
 # Which revisions
@@ -320,6 +370,19 @@ def test_a_head_that_does_not_validate_is_refused(tmp_path: Path) -> None:
     assert review.is_refused
 
 
+def test_a_change_by_a_variable_says_where_it_was_set(tmp_path: Path) -> None:
+    variables = "apiVersion: reconciler/v1\nkind: Variables\nmetadata: {name: estate}\n"
+    variables += "spec: {limit: {type: integer, default: 16}}\n"
+    imap = IMAP.replace("User: 16", "User: ${limit}")
+    clone = Clone(tmp_path, {**ESTATE, "estate/imap.yaml": imap, "estate/variables.yaml": variables})
+    clone.branch()
+    clone.replace("estate/variables.yaml", "default: 16", "default: 32")
+    plan = clone.compare().plan
+    assert plan is not None
+    assert plan.changes[0].fields[0].note == "${limit} is set at estate/variables.yaml:4:40"
+    assert "`${limit} is set at estate/variables.yaml:4:40`" in render_markdown(clone.review(), name="estate")
+
+
 def test_no_place_of_the_clone_shows(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     clone.branch()
@@ -336,7 +399,8 @@ def test_a_broken_base_is_said_and_not_compared(tmp_path: Path) -> None:
     assert found.plan is None
     assert len(found.base.errors) == 1
     assert found.is_changed
-    assert [finding.policy for finding in found.findings.new] == ["few-connections"]
+    assert {"few-connections", "no-certificate"} <= _rules(found.findings.new)
+    assert found.is_refused
 
 
 # Environments
@@ -371,6 +435,12 @@ def test_one_environment_can_be_chosen(tmp_path: Path) -> None:
 def test_a_directory_that_is_an_overlay_chooses_it(tmp_path: Path) -> None:
     (only,) = _overlaid(tmp_path).review("estate/overlays/production").comparisons
     assert (only.environment, only.is_changed) == ("production", True)
+
+
+def test_the_base_is_no_estate_of_its_own(tmp_path: Path) -> None:
+    review = _overlaid(tmp_path).review("estate/base")
+    assert review.directory == "estate"
+    assert {comparison.environment for comparison in review.comparisons} == {"production", "staging"}
 
 
 def test_a_new_environment_is_all_new(tmp_path: Path) -> None:
@@ -415,7 +485,9 @@ def _against_nothing(head: Desired) -> Plan:
 def test_a_second_review_reads_what_the_first_one_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clone = changed(tmp_path / "clone", "imap.yaml", "User: 16", "User: 32")
+    clone = Clone(tmp_path / "clone", UNGUARDED)  # files of policies are read each time
+    clone.branch()
+    clone.replace("estate/imap.yaml", "User: 16", "User: 32")
     first = clone.review(cache=tmp_path / "cache")
 
     def unexpected(*_: object) -> None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.applying.secrets import digests
-from reconciler.model import Desired, Hold, LiveState, Prune, Selection
+from reconciler.model import Desired, Hold, Key, LiveState, Prune, Selection
 from reconciler.planning.plan import EVERYTHING, NO_PRUNE, make_plan
+from reconciler.planning.prune import MANAGER
 from reconciler.saved import document
 from reconciler.saved.admit import admit, instance_of
 from reconciler.saved.check import Remaining
 from reconciler.saved.document import SavedPlan
 from reconciler.saved.save import new_origin, saved_plan
 from reconciler.saved.used import UsedPlans
-from reconciler.targets.target import Reader
+from reconciler.targets.memory import MemoryTarget
+from reconciler.targets.target import Attribution, Reader
+from schemas.v1.codec import parse_spec
 from tests.applying.builders import Bench
+
+DB02 = Key("MailboxDatabase", "db02")
 
 
 @dataclass
@@ -37,6 +42,19 @@ class Desk:
     @property
     def file(self) -> Path:
         return self.path / "change.plan"
+
+    def with_databases(self) -> None:
+        """db01 and db02 are live; no file declares them."""
+        for key in (Key("MailboxDatabase", "db01"), DB02):
+            spec = parse_spec("MailboxDatabase", {"server": "ex01"})
+            by = Attribution("alice")
+            MemoryTarget.write(self.bench.target, key, spec, secrets={}, expect=None, by=by)
+            self.age(key, managed_by=MANAGER)
+
+    def age(self, key: Key, **facts: str) -> None:
+        """Have what is said of a live resource be otherwise."""
+        live = self.bench.target._live
+        live[key] = replace(live[key], **facts)  # type: ignore[arg-type]
 
     def save(
         self, desired: Desired, *, selection: Selection = EVERYTHING, prune: Prune = NO_PRUNE

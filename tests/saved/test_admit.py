@@ -7,14 +7,28 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from reconciler.applying.hold import new_hold, parse_until
+from reconciler.declared.certificates import thumbprint_in
 from reconciler.model import Desired, Key, Lifecycle, LiveState, Present, Prune, Selection, Unreadable
 from reconciler.saved.document import SavedPlanError
 from reconciler.targets.memory import MemoryTarget
 from reconciler.targets.target import Attribution
 from schemas.v1.codec import parse_spec
-from tests.applying.builders import ALICE, IMAP, POP, SERVER, Bench, estate, imap, server, with_mailbox
+from tests.applying.builders import (
+    ALICE,
+    IMAP,
+    POP,
+    SERVER,
+    Bench,
+    estate,
+    imap,
+    resource,
+    server,
+    with_mailbox,
+)
+from tests.declared.pem import certificate_pem, key_pem
 from tests.saved.builders import Desk
 
 CAROL = Attribution("carol")
@@ -22,9 +36,10 @@ CAROL = Attribution("carol")
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    """With limits of 16 live."""
+    """With limits of 16 live, and databases for mailboxes."""
     found = Desk(tmp_path)
     found.bench.applied(estate())
+    found.with_databases()
     return found
 
 
@@ -134,14 +149,14 @@ def test_an_edited_plan_is_refused(desk: Desk) -> None:
 
 def test_a_used_plan_is_refused(desk: Desk) -> None:
     desk.used.use(desk.save(estate(imap=32)).digest, by="bob")
-    with pytest.raises(SavedPlanError, match="was applied already, by bob at 20"):
+    with pytest.raises(SavedPlanError, match="was used already, by bob at 20"):
         desk.admit()
 
 
 def test_only_one_of_two_can_use_a_plan(desk: Desk) -> None:
     digest = desk.save(estate(imap=32)).digest
     desk.used.use(digest, by="alice")
-    with pytest.raises(SavedPlanError, match="applied already, by alice"):
+    with pytest.raises(SavedPlanError, match="used already, by alice"):
         desk.used.use(digest, by="bob")
 
 
@@ -150,7 +165,7 @@ def test_a_plan_is_used_although_its_mark_is_empty(desk: Desk, tmp_path: Path) -
     digest = desk.save(estate(imap=32)).digest
     (tmp_path / "used").mkdir()
     os.close(os.open(tmp_path / "used" / digest, os.O_CREAT, 0o600))
-    with pytest.raises(SavedPlanError, match="applied already, by somebody"):
+    with pytest.raises(SavedPlanError, match="used already, by somebody"):
         desk.admit()
 
 
@@ -216,6 +231,50 @@ def test_a_secret_that_is_gone_is_refused(desk: Desk, tmp_path: Path) -> None:
     desk.save(estate(password=password))
     password.unlink()
     with pytest.raises(SavedPlanError, match=r"Mailbox/alice password: secret file .* cannot be read"):
+        desk.admit()
+
+
+def _certificate(directory: Path, file: Path) -> Desired:
+    """The estate with a certificate from files that are written anew."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    directory.mkdir(exist_ok=True)
+    file.write_bytes(certificate_pem(key))
+    (directory / "one.key").touch(mode=0o600)
+    (directory / "one.key").write_bytes(key_pem(key))
+    files = {"certificateFile": str(file), "privateKeyFile": str(directory / "one.key")}
+    spec = {**files, "services": ["IMAP"], "thumbprint": thumbprint_in(str(file))}
+    found, name = estate(), Key("Certificate", "ex01/one")
+    one = resource(name, parse_spec("Certificate", spec))
+    return replace(found, resources={**found.resources, name: one})
+
+
+def test_a_certificate_is_the_one_that_was_planned(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "estate" / "one.crt"
+    desk.save(_certificate(file.parent, file))
+    assert len(desk.admit().plan.changes) == 1
+    _certificate(file.parent, file)
+    with pytest.raises(
+        SavedPlanError, match=r"stale; .*\n  Certificate/ex01/one: .*/one.crt holds the certificate "
+    ):
+        desk.admit()
+    file.unlink()
+    with pytest.raises(
+        SavedPlanError, match=r"Certificate/ex01/one certificateFile: .*/one.crt does not exist"
+    ):
+        desk.admit()
+
+
+def test_a_certificate_that_is_live_already_is_read_again_all_the_same(desk: Desk, tmp_path: Path) -> None:
+    """By the service that the rest of the plan restarts."""
+    file = tmp_path / "estate" / "one.crt"
+    declared = _certificate(file.parent, file)
+    limit = resource(IMAP, imap(32))
+    desk.save(replace(declared, resources={**declared.resources, IMAP: limit}))
+    certificate = declared.resources[Key("Certificate", "ex01/one")]
+    desk.bench.target.write(certificate.key, certificate.spec, secrets={}, expect=None, by=CAROL)
+    assert [change.key for change in desk.admit().plan.changes] == [IMAP]
+    _certificate(file.parent, file)
+    with pytest.raises(SavedPlanError, match=r"Certificate/ex01/one: .*/one.crt holds the certificate "):
         desk.admit()
 
 

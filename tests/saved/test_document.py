@@ -100,6 +100,19 @@ def test_the_signature_depends_on_the_key(tmp_path: Path) -> None:
     assert not document.is_signed(replace(saved, digest="0" * 64), b"key")
 
 
+@pytest.mark.parametrize("signature", ["é" * 64, "\ud800"])
+def test_a_signature_that_is_not_ascii_is_wrong(tmp_path: Path, signature: str) -> None:
+    saved = document.parse(document.written(_certificate(tmp_path), b"key"), "change.plan")
+    assert not document.is_signed(replace(saved, signature=signature), b"key")
+
+
+def test_what_is_damaged_is_not_printed_whole(tmp_path: Path) -> None:
+    content = document.written(_certificate(tmp_path), b"key").replace(b'"alice"', b'"ali\\ud800ce"')
+    with pytest.raises(SavedPlanError) as caught:
+        document.parse(content, "change.plan")
+    assert str(caught.value) == "change.plan is damaged (UnicodeEncodeError); plan again"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

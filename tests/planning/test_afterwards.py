@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.guardrails.afterwards import Surroundings, afterwards
 from reconciler.model import Desired, Key, LiveState, Position, Present, Prune
+from reconciler.planning.afterwards import Surroundings, afterwards
 from reconciler.planning.plan import make_plan
 from tests.planning.builders import desired, live, resource, server
 

@@ -2,7 +2,7 @@
 beside.
 
 A saved plan and a roll back know what they change and what is live; policies look at the whole estate. What the plan
-does not touch counts as it is live. Called before guardrails are asked.
+does not touch counts as it is live. Called before guardrails are asked, and when a saved plan is looked at again.
 """
 
 from __future__ import annotations
