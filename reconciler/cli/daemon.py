@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import JsonValue
 
 from reconciler.applying.apply import Applier
 from reconciler.applying.history import Author
@@ -26,7 +27,7 @@ from reconciler.cli.common import (
     state_directory,
     tells_errors,
 )
-from reconciler.cli.guarded import origin_of
+from reconciler.cli.guarded import origin_of, origin_of_reference
 from reconciler.cli.guardrails import guardrail_options
 from reconciler.cli.inputs import inputs_of, inputs_options
 from reconciler.daemon import service
@@ -244,8 +245,14 @@ class _Daemon:
             Ledger(self._state.daemon / "ledger.json", Patience()),
             kinds=frozenset(self._settings.heal_kinds),
             judge=lambda planned: judged(planned, feed, guard),
-            origin=origin_of(guard, self._settings.directory) if self._settings.git_ref is None else {},
+            origin=self._origin(guard),
         )
+
+    def _origin(self, guard: Guard) -> Mapping[str, JsonValue]:
+        directory, ref = self._settings.directory, self._settings.git_ref
+        if ref is None:
+            return origin_of(guard, directory)
+        return origin_of_reference(guard, ref, directory, self._settings.repository or directory)
 
     def _teller(self, stack: ExitStack) -> Tell:
         """The log first: it may say why one of the others does not work."""

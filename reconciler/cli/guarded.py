@@ -59,6 +59,19 @@ def origin_of(guard: Guard, directory: Path) -> Mapping[str, JsonValue]:
     return {name: value for name, value in found.items() if value}
 
 
+def origin_of_reference(guard: Guard, ref: str, directory: Path, repository: Path) -> Mapping[str, JsonValue]:
+    """The same for `directory` at a reference of a clone, which no checkout needs to have."""
+    found: dict[str, JsonValue] = {
+        "repository": str(repository.absolute()),
+        "ref": ref,
+        "directory": str(directory),
+        "environment": guard.environment,
+        "policies": [_kept(one) for one in guard.policies],
+        "labels": dict(guard.labels),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
 def origin_of_saved(saved: SavedPlan, guard: Guard) -> Mapping[str, JsonValue]:
     """The same for a saved plan, with its digest."""
     asked = _again(saved, guard)
@@ -102,7 +115,12 @@ def judged_return(
     environment = inputs.environment or origin.get("environment")
     asked = _merged(guard, tuple(origin.get("policies", ())), origin.get("labels", {}), environment)
     if estate is None:
-        recorded = Path(origin["estate"]) if origin else None
+        if "repository" in origin and not planned.plan.is_empty:
+            raise ExpectedError(
+                f"the newest apply was of {origin['directory']} at {origin['ref']} of the repository "
+                f"{origin['repository']}; check that out and name it with --estate DIR, so that its policies are asked"
+            )
+        recorded = Path(origin["estate"]) if "estate" in origin else None
         root = _estate(recorded, has_own=bool(origin.get("hasPolicies")), what="the newest apply")
     else:
         root, environment = locate(estate, environment)
@@ -156,11 +174,11 @@ def _estate(directory: Path | None, *, has_own: bool, what: str) -> Path | None:
 
 
 def _newest_origin(ctx: click.Context) -> Mapping[str, Any]:
-    """Of the newest apply that was of a directory; empty when there is none."""
+    """Of the newest apply that was of a directory, or of a git reference; empty when there is none."""
     found: Mapping[str, Any] = {}
     for entry in entries(state_directory(ctx).history):
         origin = entry.values.get("origin") or {}
-        if "estate" in origin:
+        if "estate" in origin or "repository" in origin:
             found = origin
     return found
 

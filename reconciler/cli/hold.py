@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import click
@@ -12,13 +13,16 @@ from reconciler.cli.common import (
     DONE,
     current_user,
     format_option,
+    open_reader,
     print_json,
     print_text,
     state_directory,
     tells_errors,
     terminal_width,
 )
+from reconciler.declared.suggest import did_you_mean
 from reconciler.rendering.hold_text import hold_json, render_holds_text
+from reconciler.targets.target import NotRunningError
 from schemas.v1.kinds import KINDS
 
 
@@ -64,6 +68,7 @@ def add(ctx: click.Context, resource: str, until: str, reason: str) -> int:
     made = new_hold(resource, until=parse_until(until), reason=reason.strip(), by=current_user())
     holds.add(state.holds, made)
     click.echo(f"{made.pattern} is held until {made.until}.")
+    _tell_what_is_not_there(ctx, resource)
     return DONE
 
 
@@ -91,6 +96,21 @@ def release(ctx: click.Context, resource: str) -> int:
     ended = holds.release(state_directory(ctx).holds, resource)
     click.echo(f"{ended.pattern} is not held any more; it was to be until {ended.until}.")
     return DONE
+
+
+def _tell_what_is_not_there(ctx: click.Context, resource: str) -> None:
+    """A hold may be of what is declared and not live yet; a misspelt one would hold nothing."""
+    try:
+        with open_reader(ctx) as reader:
+            live = [str(key) for key in reader.stamps().resources]
+    except NotRunningError:
+        return
+    if not any(fnmatchcase(key, resource) for key in live):
+        guess = (
+            did_you_mean(resource, live)
+            or "`reconcile live get` lists what is; settings are named after their server"
+        )
+        click.echo(f"warning: nothing that is live is called {resource}; {guess}", err=True)
 
 
 def _check_kind(resource: str) -> None:

@@ -130,10 +130,19 @@ def _identity(file: str) -> Iterator[None]:
             os.environ[IDENTITY_FILE] = before
 
 
+_BEFORE_THE_VERB = ("--state", "--identity")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     try:
         code = reconcile.main(args=arguments, prog_name="reconcile", standalone_mode=False)
+    except click.NoSuchOption as error:
+        error.show()
+        if error.option_name in _BEFORE_THE_VERB:
+            verb = error.ctx.info_name if error.ctx else "VERB"
+            click.echo(f"It goes before the verb: reconcile {error.option_name} … {verb} …", err=True)
+        return 1
     except click.ClickException as error:
         error.show()
         return 1

@@ -245,7 +245,7 @@ class Loop:
         self._is_stale = True
         if self._reading is not None:
             self._reading.is_outdated = True
-        plan = self._guarded(lambda: self._planner.quick(look.edited) if look.edited else None)
+        plan = self._guarded(lambda: self._planner.quick(look.edited))
         if plan is not None:
             self._rounds.tell_quick(plan, self._planner.live)
         if self._rounds.heals:

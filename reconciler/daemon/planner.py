@@ -91,6 +91,8 @@ class Planner:
         self._good: _Good | None = None
         self._last: View | None = None
         self._ahead: Ahead | None = None
+        #: The files saved since the good configuration was read, with their hashes then; None: more has changed.
+        self._saved: Mapping[Path, str] | None = {}
 
     @property
     def has_good(self) -> bool:
@@ -121,6 +123,7 @@ class Planner:
             return found
         self._settle_memory()
         self._good = found
+        self._saved = {}
         self._feed.refer_to(referred_files(found.desired))
         return None
 
@@ -161,12 +164,14 @@ class Planner:
         gc.freeze()
 
     def quick(self, before: Mapping[Path, str]) -> Plan | None:
-        """A plan after these files were saved, if that can be told without reading everything. Raises TargetError."""
+        """A plan after these files were saved (none: anything may have happened) and all that were since the last
+        reading, if that can be told without reading everything. Raises TargetError."""
+        self._saved = {**before, **self._saved} if before and self._saved is not None else None
         good, last = self._good, self._last
-        if good is None or last is None or self._inputs != NO_INPUTS:
+        if good is None or last is None or self._saved is None or self._inputs != NO_INPUTS:
             return None
         with self._feed.open() as source:
-            found = edited(good.loaded, source, before=before, cache=self._cache)
+            found = edited(good.loaded, source, before=self._saved, cache=self._cache)
         if found is None or self._live.has_moved(last.seen, _specs(found.desired)):
             return None
         if self._holds():

@@ -95,7 +95,11 @@ def _origin(values: Mapping[str, Any]) -> str:
 
 
 def _estate(origin: Mapping[str, Any]) -> str | None:
-    if "estate" not in origin:
+    if "repository" in origin:
+        place = f"{origin['directory']} at {origin['ref']} of {origin['repository']}"
+    elif "estate" in origin:
+        place = origin["estate"]
+    else:
         return None
     environment = f", environment {origin['environment']}" if origin.get("environment") else ""
-    return printable(f"{origin['estate']}{environment}")
+    return printable(f"{place}{environment}")

@@ -229,6 +229,20 @@ def test_a_hold_is_left_out_shown_and_released(applied: Runtime) -> None:
     assert limit(applied) == 26
 
 
+@pytest.mark.parametrize(
+    ("resource", "guess"),
+    [
+        ("Mailbox/alcie", "did you mean Mailbox/alice?"),
+        ("ImapSettings/imap", "did you mean ImapSettings/ex01?"),
+    ],
+)
+def test_a_hold_of_what_is_not_live_is_warned_of(applied: Runtime, resource: str, guess: str) -> None:
+    done = applied.reconcile("hold", resource, "--until", "1h", "--reason", "a test of limits")
+    applied.reconcile("hold", "release", resource)
+    assert f"nothing that is live is called {resource}; " in done.stderr
+    assert guess in done.stderr
+
+
 def test_a_hold_of_no_kind_is_refused(applied: Runtime) -> None:
     done = applied.reconcile("hold", "Imap/ex01", "--until", "1h", "--reason", "x", expect=1)
     assert "names no resource" in done.stderr

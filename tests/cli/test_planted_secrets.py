@@ -7,8 +7,10 @@ the text itself and for what JSON, base64 and hexadecimal make of it.
 from __future__ import annotations
 
 import base64
+import imaplib
 import json
 import os
+import poplib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.age import IDENTITY_KEY, KeyPair, generate
+from tests.support.daemon import daemons
 from tests.support.estate import Runtime
 
 PLANTED = {
@@ -45,11 +48,16 @@ COMMANDS = [
     ("validate", "ESTATE", "--format", "json"),
     *[
         ("plan", "ESTATE", "--format", output)
-        for output in ("text", "json", "markdown", "html", "junit", "sarif")
+        for output in ("text", "json", "markdown", "html", "junit", "sarif", "github")
     ],
+    ("policy", "check", "ESTATE"),
     ("drift", "ESTATE", "--format", "json"),
-    ("apply", "ESTATE", "--yes"),
+    ("plan", "ESTATE", "--out", "SAVED"),
+    ("plan", "show", "SAVED", "--format", "json"),
+    ("APPLY",),
     ("plan", "ESTATE"),
+    ("history", "--format", "json"),
+    ("history", "show", "2", "--format", "json"),
     ("status", "--format", "json"),
     ("live", "get", "Mailbox/p-encrypted"),
     ("secret", "list", "ESTATE"),
@@ -57,6 +65,10 @@ COMMANDS = [
     ("fmt", "ESTATE"),
     ("drift", "ESTATE"),
 ]
+
+
+#: What stands for APPLY with the first passwords, and with those that they are changed to.
+APPLIES = [("apply", "ESTATE", "--yes", "--format", "ndjson"), ("apply", "SAVED")]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +96,36 @@ def reconcile(runtime: Runtime, key: KeyPair, passwords: dict[str, str], *argume
 
 
 def _placed(runtime: Runtime, arguments: tuple[str, ...]) -> list[str]:
-    return [argument.replace("ESTATE", str(runtime.directory)) for argument in arguments]
+    places = {"ESTATE": str(runtime.directory), "SAVED": str(saved_plan(runtime))}
+    return [places.get(argument, argument) for argument in arguments]
+
+
+def saved_plan(runtime: Runtime) -> Path:
+    return runtime.directory.parent / "saved.plan"
+
+
+def watched(runtime: Runtime, key: KeyPair, passwords: dict[str, str]) -> bytes:
+    """What a daemon says of the change that is not applied yet."""
+    place = runtime.directory.parent / "daemon"
+    place.mkdir(exist_ok=True)
+    with daemons(runtime, place) as start:
+        daemon = start(**{IDENTITY_KEY: key.private, "PLANTED": passwords["env"]})
+        assert daemon.said("plan")["changes"]
+        assert daemon.end() == 0
+        return daemon.output.read_bytes()
+
+
+def log_on(runtime: Runtime, password: str) -> None:
+    """In each way that a protocol log might tell of."""
+    user = "p-encrypted@contoso.example"
+    with imaplib.IMAP4_SSL("localhost", runtime.ports.imaps, ssl_context=runtime.tls()) as imap:
+        imap.login(user, password)
+    with imaplib.IMAP4_SSL("localhost", runtime.ports.imaps, ssl_context=runtime.tls()) as imap:
+        imap.authenticate("PLAIN", lambda _: f"\0{user}\0{password}".encode())
+    pop = poplib.POP3_SSL("localhost", runtime.ports.pops, context=runtime.tls())
+    pop.user(user)
+    pop.pass_(password)
+    pop.quit()
 
 
 def plant(runtime: Runtime, key: KeyPair, passwords: dict[str, str]) -> None:
@@ -119,10 +160,13 @@ def said(applied: Runtime, key: KeyPair) -> bytes:
         for name, reference in _REFERENCES.items():
             estate.write(_MAILBOX.format(name=name, reference=reference))
     output = b""
-    for passwords in (PLANTED, CHANGED):
+    for passwords, apply in zip((PLANTED, CHANGED), APPLIES, strict=True):
         plant(applied, key, passwords)
+        saved_plan(applied).unlink(missing_ok=True)
+        output += watched(applied, key, passwords)
         for command in COMMANDS:
-            output += reconcile(applied, key, passwords, *command)
+            output += reconcile(applied, key, passwords, *(apply if command == ("APPLY",) else command))
+        log_on(applied, passwords["encrypted"])
     return output
 
 
@@ -132,10 +176,11 @@ def test_a_planted_secret_shows_up_nowhere(applied: Runtime, key: KeyPair, said:
     assert b"p-encrypted" in said
     assert leaks(said) == []
     kept = {applied.directory / "secrets" / "planted"}
-    places = (applied.state, applied.directory, out)
+    places = (applied.directory.parent, applied.state, out)
     searched = [path for place in places for path in files_below(place) if path not in kept]
     assert applied.state / "runtime" / "live.sqlite" in searched
-    assert applied.state / "history.jsonl" in searched
+    assert {applied.state / "history.jsonl", saved_plan(applied)} <= set(searched)
+    assert any("Imap4" in path.parts and b"p-encrypted" in path.read_bytes() for path in searched)
     assert [path for path in searched if leaks(path.read_bytes())] == []
 
 

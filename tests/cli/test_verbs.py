@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from reconciler.applying.lock import apply_lock
+from reconciler.cli.main import main
 from reconciler.targets.embedded import EmbeddedTarget
 from tests.cli.conftest import Ran
 from tests.support.estate import Runtime, write_estate
@@ -264,3 +265,11 @@ def test_validate_speaks_to_ci(run: Reconcile, applied: Runtime, output: str) ->
     assert ran.code == 1
     assert "broken.yaml" in ran.out
     assert "Mailbx" in ran.out
+
+
+@pytest.mark.parametrize("option", ["--state", "--identity"])
+def test_an_option_of_all_verbs_after_the_verb_is_told_its_place(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", option, "x", "estate"]) == 1
+    assert f"It goes before the verb: reconcile {option} … plan …" in capsys.readouterr().err

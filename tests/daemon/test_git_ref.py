@@ -121,6 +121,22 @@ def test_a_push_is_applied_and_the_history_names_its_commit(follow: Start, team:
     assert commit in last
 
 
+def test_a_roll_back_of_what_was_pushed_asks_for_the_estate(follow: Start, team: Team) -> None:
+    daemon = follow("--mode", "heal")
+    daemon.said("in-sync")
+    team.push(limit=32)
+    daemon.said("applied")
+    daemon.end()
+    shown = json.loads(team.runtime.reconcile("history", "--format", "json", "--limit", "2").stdout)
+    before = str(shown["entries"][-1]["number"])
+    refused = team.runtime.reconcile("rollback", "--to", before, "--yes", expect=1)
+    assert "at origin/main of the repository" in refused.stderr
+    assert "name it with --estate DIR" in refused.stderr
+    assert limit(team.runtime) == 32
+    team.runtime.reconcile("rollback", "--to", before, "--yes", "--estate", str(team.clone / "estate"))
+    assert limit(team.runtime) == 16
+
+
 def test_a_broken_commit_keeps_the_last_good_configuration(follow: Start, team: Team) -> None:
     daemon = follow("--mode", "heal", "--interval", "1h")
     daemon.said("in-sync")

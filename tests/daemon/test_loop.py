@@ -458,6 +458,26 @@ def test_a_saved_file_is_told_while_a_round_waits_for_a_slow_runtime(
         slow.gate.set()
 
 
+def test_a_second_saved_file_is_told_with_the_first(
+    reporting: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowServices(reporting, monkeypatch)
+    try:
+        reporting.wish.ask_now()
+        assert slow.is_asked.wait(60)
+        (reporting.directory / "policy.yaml").write_text(POLICY.format(limit=30))
+        eventually(lambda: found_quickly(reporting), what="a word at once")
+        estate = reporting.directory / "estate.yaml"
+        raised = estate.read_text().replace("maxConnectionsPerUser: 16", "maxConnectionsPerUser: 32")
+        estate.with_suffix(".new").write_text(raised)
+        estate.with_suffix(".new").replace(estate)
+        eventually(lambda: found_quickly(reporting)[1:], what="a second word")
+    finally:
+        slow.gate.set()
+    kinds = {change.key.kind for change in found_quickly(reporting)[1].plan.changes}
+    assert kinds == {"ThrottlingPolicy", "ImapSettings", "PopSettings"}
+
+
 def test_what_was_read_before_a_file_was_saved_is_not_told(
     reporting: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
