@@ -230,7 +230,7 @@ review:
         find='import json, sys; mark = open("review.md").readline().strip()
       print(next((note["id"] for note in json.load(sys.stdin) if note["body"].startswith(mark)), ""))'
         ask() { curl -fsS -H "PRIVATE-TOKEN: $RECONCILE_TOKEN" "$@"; }
-        id=$(ask "$notes?per_page=100" | python -c "$find")
+        id=$(ask "$notes?per_page=100&order_by=created_at&sort=asc" | python -c "$find")
         method=$(test -n "$id" && echo PUT || echo POST)
         ask -o /dev/null -X "$method" -F "body=<review.md" "$notes${id:+/$id}"
       fi

@@ -85,8 +85,9 @@ def _handler(metrics: Metrics) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
-            logger.debug(format, *args)
+        def log_message(self, *args: Any, **_: Any) -> None:
+            text, *values = args
+            logger.debug(text, *values)
 
     return Handler
 

@@ -11,7 +11,7 @@ from reconciler.applying import batches
 from reconciler.applying.apply import ApplyLeftError
 from reconciler.applying.events import Begun, RollingBack, Step
 from reconciler.applying.history import failed_configuration
-from reconciler.applying.retry import ATTEMPTS, LONGEST_PAUSE
+from reconciler.applying.retry import ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE, pauses
 from reconciler.model import Absent, Key, Present
 from reconciler.secret import SecretError
 from reconciler.targets.target import ConflictError, NotRunningError, RejectedError, ServiceError
@@ -286,6 +286,21 @@ def test_a_pause_between_attempts_grows_and_is_capped(bench: Bench) -> None:
     assert len(bench.slept) == ATTEMPTS - 1
     assert all(pause <= LONGEST_PAUSE for pause in bench.slept)
     assert bench.slept[0] < bench.slept[-1]
+
+
+def test_no_two_wait_equally_long() -> None:
+    found = [tuple(pauses()) for _ in range(10)]
+    assert len(set(found)) == 10
+    for number in range(ATTEMPTS - 1):
+        whole = min(LONGEST_PAUSE, FIRST_PAUSE * 2**number)
+        assert all(whole / 2 <= waits[number] <= whole for waits in found)
+
+
+def test_what_will_not_pass_by_itself_is_tried_once(bench: Bench) -> None:
+    bench.applied(estate()).target.before[str(IMAP)] = [RejectedError(str(IMAP), "no")]
+    bench.slept.clear()
+    assert not bench.apply(estate(imap=32)).is_success
+    assert (bench.target.writes, bench.slept) == ([IMAP], [])
 
 
 def test_a_value_set_back_to_what_runs_restarts_nothing(bench: Bench) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from hypothesis import given, settings
+from ruamel.yaml import YAML
 
 from reconciler.authoring.canonical import format_text
 from reconciler.authoring.imported import import_live
@@ -13,6 +17,7 @@ from reconciler.declared.load import load
 from reconciler.model import LiveState
 from reconciler.planning.plan import make_plan
 from reconciler.targets.memory import MemoryTarget
+from schemas.v1.facts import fields
 from tests.authoring.estates import targets
 
 
@@ -33,6 +38,45 @@ def test_a_plan_right_after_an_import_is_empty(target: MemoryTarget) -> None:
     assert loaded.desired is not None, loaded.diagnostics
     plan = make_plan(loaded.desired, live, digests={})
     assert (plan.changes, plan.undeclared) == ((), ())
+
+
+@settings(deadline=None, max_examples=30)
+@given(targets())
+def test_no_field_is_written_that_is_at_its_default(target: MemoryTarget) -> None:
+    for document in documents(target):
+        known = fields(document["kind"])
+        for path, value in leaves(document["spec"]):
+            facts = known.get(path)
+            assert facts is None or facts.is_required or value != facts.default, (document, path)
+
+
+@settings(deadline=None, max_examples=30)
+@given(targets())
+def test_a_server_has_a_directory_and_files_are_sorted(target: MemoryTarget) -> None:
+    files = import_live(target.observe(), server=None, secrets="comment").files
+    assert {name.split("/")[0] for name in files} <= {"servers", "shared"}
+    for name, text in files.items():
+        found = list(YAML(typ="safe").load_all(text))
+        kinds = [kind for kind, _ in groupby(found, key=lambda one: one["kind"])]
+        assert len(set(kinds)) == len(kinds), name
+        for kind in kinds:
+            names = [one["metadata"]["name"] for one in found if one["kind"] == kind]
+            assert names == sorted(names), name
+        servers = {one["spec"]["servers"][0] for one in found if "servers" in one["spec"]}
+        assert all(name.startswith(f"servers/{server}/") for server in servers)
+
+
+def documents(target: MemoryTarget) -> Iterator[dict[str, Any]]:
+    for text in import_live(target.observe(), server=None, secrets="comment").files.values():
+        yield from YAML(typ="safe").load_all(text)
+
+
+def leaves(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from leaves(inner, f"{prefix}{name}.")
+        else:
+            yield prefix + name, inner
 
 
 @settings(deadline=None, max_examples=30)

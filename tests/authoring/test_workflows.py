@@ -19,6 +19,7 @@ from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ruamel.yaml import YAML
@@ -250,7 +251,10 @@ def notes() -> Iterator[Notes]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.answer([{"id": number, "body": body} for number, body in enumerate(found.bodies)])
+            """A page of 100, the newest first unless it is asked for otherwise."""
+            notes = [{"id": number, "body": body} for number, body in enumerate(found.bodies)]
+            query = parse_qs(urlsplit(self.path).query)
+            self.answer((notes if query.get("sort") == ["asc"] else notes[::-1])[: int(query["per_page"][0])])
 
         def do_POST(self) -> None:
             found.bodies.append(self.body())
@@ -314,10 +318,13 @@ def test_gitlab_comments_once_and_keeps_the_comment_up_to_date(desk: Desk, notes
     done = on_gitlab(desk, notes)
     assert done.returncode == 0, done.stderr
     assert notes.bodies[0].startswith("<!-- reconcile review: estate -->")
+    discussion = [f"A long discussion, part {number}" for number in range(120)]
+    notes.bodies += discussion
     desk.change("client-access.yaml", "banner: ready", "banner: still ready")
     on_gitlab(desk, notes)
-    [second] = notes.bodies
+    [second, *others] = notes.bodies
     assert "still ready" in second
+    assert others == discussion
 
 
 def test_gitlab_is_red_and_says_why_when_a_guardrail_stands_against_it(desk: Desk, notes: Notes) -> None:

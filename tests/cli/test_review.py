@@ -105,6 +105,18 @@ def test_variables_are_set(tmp_path: Path, reconcile: Reconcile) -> None:
     assert "16 -> 50" in ran.out, ran.out
 
 
+def test_a_bare_repository_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reconcile: Reconcile
+) -> None:
+    clone = changed(tmp_path / "clone", "imap.yaml", "User: 16", "User: 32")
+    branch = clone.git("branch", "--show-current").strip()
+    clone.git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare.git"))
+    monkeypatch.chdir(tmp_path / "bare.git")
+    ran = reconcile("review", "estate", "--base", "main", "--head", branch)
+    assert ran.code == 2, ran.err
+    assert "`maxConnectionsPerUser` `16` -> `32`" in ran.out
+
+
 def test_live_needs_a_runtime(tmp_path: Path, reconcile: Reconcile) -> None:
     clone = Clone(tmp_path / "clone")
     ran = reconcile(

@@ -111,6 +111,18 @@ def test_a_write_says_who_and_in_which_apply(target: Target, server: str) -> Non
     assert found.updated_at
 
 
+def test_what_an_apply_wrote_is_marked_as_ours_and_stays_so(target: Target, server: str) -> None:
+    by_hand, ours = Key("PopSettings", server), Key("ImapSettings", server)
+    pop = parse_spec("PopSettings", {"proxyTargetPort": 11995})
+    target.write(by_hand, pop, secrets={}, expect=None, by=Attribution("bob"))
+    first = target.write(
+        ours, settings(), secrets={}, expect=None, by=Attribution("bob", "20250101T000000-abc")
+    )
+    assert (live(target, by_hand).managed_by, live(target, ours).managed_by) == (None, "reconciler")
+    target.write(ours, settings(17), secrets={}, expect=first, by=Attribution("bob"))
+    assert live(target, ours).managed_by == "reconciler"
+
+
 def test_a_name_with_a_slash_is_one_resource(target: Target, server: str) -> None:
     key = Key("ReceiveConnector", f"{server}/client")
     spec = parse_spec("ReceiveConnector", {"bindings": ["127.0.0.1:10587"]})
