@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.authoring.canonical import FormatError, format_text
+from reconciler.authoring.layout import LayoutError
 from reconciler.declared.files import find
 
 
@@ -27,12 +28,17 @@ class Formatted:
 
 def formatted(paths: Iterable[Path]) -> Iterator[Formatted]:
     """Every file named, and every YAML file below a directory named; nothing is written."""
+    return rewritten(paths, format_text)
+
+
+def rewritten(paths: Iterable[Path], rewrite: Callable[[str], str]) -> Iterator[Formatted]:
+    """The same with what `rewrite` makes of each text; it may raise FormatError and LayoutError."""
     for path in paths:
         for file in (path / name for name in find(path)) if path.is_dir() else (path,):
-            yield _formatted(file)
+            yield _rewritten(file, rewrite)
 
 
-def _formatted(file: Path) -> Formatted:
+def _rewritten(file: Path, rewrite: Callable[[str], str]) -> Formatted:
     try:
         before = file.read_bytes().decode("utf-8")
     except OSError as error:
@@ -40,6 +46,6 @@ def _formatted(file: Path) -> Formatted:
     except UnicodeDecodeError:
         return Formatted(file, "", "", "is no UTF-8 text")
     try:
-        return Formatted(file, before, format_text(before))
-    except FormatError as error:
+        return Formatted(file, before, rewrite(before))
+    except (FormatError, LayoutError) as error:
         return Formatted(file, before, before, str(error))

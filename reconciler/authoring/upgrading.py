@@ -15,9 +15,8 @@ from typing import Any
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from reconciler.authoring.canonical import FormatError, join, load_document, render, values_of
-from reconciler.authoring.formatting import Formatted
-from reconciler.authoring.layout import LayoutError, Part, comments_of, parts_of
-from reconciler.declared.files import find
+from reconciler.authoring.formatting import Formatted, rewritten
+from reconciler.authoring.layout import Part, comments_of, parts_of
 from reconciler.declared.older import upgrade_of
 from reconciler.declared.positions import Document, index
 from reconciler.declared.reader import read
@@ -28,22 +27,7 @@ _FILE = Path("document")
 
 def upgraded(paths: Iterable[Path]) -> Iterator[Formatted]:
     """Every file named, and every YAML file below a directory named; nothing is written."""
-    for path in paths:
-        for file in (path / name for name in find(path)) if path.is_dir() else (path,):
-            yield _upgraded(file)
-
-
-def _upgraded(file: Path) -> Formatted:
-    try:
-        before = file.read_bytes().decode("utf-8")
-    except OSError as failure:
-        return Formatted(file, "", "", f"cannot be read: {failure.strerror}")
-    except UnicodeDecodeError:
-        return Formatted(file, "", "", "is no UTF-8 text")
-    try:
-        return Formatted(file, before, upgrade_text(before))
-    except (FormatError, LayoutError) as failure:
-        return Formatted(file, before, before, str(failure))
+    return rewritten(paths, upgrade_text)
 
 
 def upgrade_text(text: str) -> str:
