@@ -12,12 +12,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import JsonValue
-
-from schemas.v1.base import Impact, Spec
+from schemas.v1.impact import Impact
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from reconciler.secret import SecretRef
+    from schemas.v1.base import Spec
+
+
+_PROBE_MAILBOX = "HealthMailbox"
 
 
 class Key(NamedTuple):
@@ -28,6 +32,11 @@ class Key(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
+
+    @property
+    def is_probe(self) -> bool:
+        """True for an account that the runtime makes for its own probes: nobody's to declare."""
+        return self.kind == "Mailbox" and self.name.startswith(_PROBE_MAILBOX)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -17,6 +17,7 @@ from reconciler.declared.load import load
 from reconciler.model import Desired, Diagnostic, Hold, Key, LiveState, Plan, Prune, Selection, Severity
 from reconciler.planning.moves import move_problems
 from reconciler.planning.plan import EVERYTHING, NO_PRUNE, make_plan
+from reconciler.planning.rename import rename_remarks
 from reconciler.targets.target import Reader
 from reconciler.verdict import UNJUDGED, Judged
 
@@ -37,7 +38,8 @@ class Rejected:
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A plan with all that applying it needs. `diagnostics` are warnings; `digests` are those of the declared secrets
-    under the target's key; `judged` is what guardrails say of it, nothing when none were asked."""
+    under the target's key; `judged` is what guardrails say of it, nothing when none were asked; `files` were read, with
+    these content hashes."""
 
     desired: Desired
     live: LiveState
@@ -46,6 +48,7 @@ class Planned:
     sources: Mapping[Path, str]
     digests: Mapping[Key, Mapping[str, str]] = field(default_factory=dict)
     judged: Judged = UNJUDGED
+    files: Mapping[Path, str] = field(default_factory=dict)
 
 
 def plan_directory(
@@ -76,7 +79,9 @@ def plan_directory(
     moves = () if only_looks else tuple(move_problems(plan, loaded.desired, live))
     if moves:
         return Rejected((*diagnostics, *moves), loaded.sources)
-    return Planned(loaded.desired, live, plan, diagnostics, loaded.sources, found)
+    remarks = () if only_looks else tuple(rename_remarks(plan, loaded.desired, live))
+    diagnostics = (*diagnostics, *remarks)
+    return Planned(loaded.desired, live, plan, diagnostics, loaded.sources, found, files=loaded.files)
 
 
 def guarded(planned: Planned | Rejected, directory: Path, guard: Guard) -> Planned | Rejected:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from reconciler.age import AgeError, NoIdentityError, decrypt
 from reconciler.expected import ExpectedError
-from schemas.v1.secret_reference import MAX_SECRET_OCTETS
+from schemas.v1.limits import MAX_SECRET_OCTETS
 
 
 class SecretError(ExpectedError):

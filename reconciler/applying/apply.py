@@ -20,6 +20,7 @@ from reconciler.applying import history
 from reconciler.applying.events import Progress, silently
 from reconciler.applying.history import Author
 from reconciler.applying.journal import Journal, JournalState, prune
+from reconciler.applying.ties import in_order_of_names
 from reconciler.applying.transaction import DEFAULT_PARALLELISM, Ending, Manner, Transaction
 from reconciler.applying.verify import Verify
 from reconciler.applying.work import owed_actions, plan_digest, prepare
@@ -72,7 +73,8 @@ class Applier:
     def apply(self, plan: Plan, *, desired: Desired, live: LiveState, special: Special = PLAIN) -> Report:
         """Carry the plan out, or take all of it back. Raises SecretError before anything is written, ApplyLeftError
         when a KeyboardInterrupt comes in between."""
-        work = prepare(plan, desired=desired, live=live, restores=special.restores)
+        prepared = prepare(plan, desired=desired, live=live, restores=special.restores)
+        work = in_order_of_names(prepared, desired=desired, live=live)
         planned = JournalState(
             apply_id=new_apply_id(),
             actor=self.author.user,

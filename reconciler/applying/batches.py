@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from reconciler.applying.work import Work
+from reconciler.targets.target import Write, tied
 
 #: Seconds that one request is meant to take.
 AIM = 0.15
@@ -21,20 +22,25 @@ SECRET = 20
 
 
 def batches(share: Sequence[Work], *, now: Callable[[], float] = time.monotonic) -> Iterator[list[Work]]:
-    """Cut into requests, in order. Each is cut when the one before it is done: the time between is what it took."""
+    """Cut into requests, in order, what is tied in one. Each is cut when the one before it is done: the time between is
+    what it took."""
     batch: list[Work] = []
     weight, limit = 0, min(FIRST, MOST)
-    for piece in share:
-        cost = 1 + SECRET * sum(value is not None for value in piece.write.secrets.values())
+    for group in tied(share, lambda piece: piece.write.tie):
+        cost = sum(_cost(piece.write) for piece in group)
         if batch and weight + cost > limit:
             began = now()
             yield batch
             limit = _next_limit(weight, now() - began)
             batch, weight = [], 0
-        batch.append(piece)
+        batch += group
         weight += cost
     if batch:
         yield batch
+
+
+def _cost(write: Write) -> int:
+    return 1 + SECRET * sum(value is not None for value in write.secrets.values())
 
 
 def _next_limit(weight: int, seconds: float) -> int:

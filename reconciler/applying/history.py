@@ -58,6 +58,12 @@ class Entry:
         return str(self.values.get("outcome") or ("applied" if self.values["success"] else "rolled back"))
 
     @property
+    def environment(self) -> str | None:
+        """Which environment's files it made live; None for files without one, and where it is not known."""
+        found: str | None = (self.values.get("origin") or {}).get("environment")
+        return found
+
+    @property
     def epoch(self) -> int | None:
         """The live revision at its end; None when it is not known."""
         found: int | None = self.values.get("epoch")
@@ -131,12 +137,32 @@ def entries(path: Path) -> Iterator[Entry]:
         return
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            try:
-                values = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(values, dict) and values.get("format") == FORMAT:
-                yield Entry(number, values)
+            if (found := _entry(number, line)) is not None:
+                yield found
+
+
+def _entry(number: int, line: bytes) -> Entry | None:
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    return Entry(number, values) if isinstance(values, dict) and values.get("format") == FORMAT else None
+
+
+def last_of_files(path: Path) -> Entry | None:
+    """The newest apply of an estate's files whose values are live; a roll back leads to the one that it went back to.
+    None when there is none. Reads no further back than it has to."""
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    newest = len(lines)
+    for number in range(len(lines), 0, -1):
+        found = _entry(number, lines[number - 1]) if number <= newest else None
+        if found is None or found.outcome != "applied":
+            continue
+        origin = found.values.get("origin") or {}
+        if "estate" in origin or "repository" in origin:
+            return found
+        newest = origin.get("rollbackTo", newest)
+    return None
 
 
 def entry(path: Path, number: int) -> Entry:

@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from pydantic import JsonValue
+from typing import TYPE_CHECKING, Any
 
 from reconciler.expected import ExpectedError
 from reconciler.model import Action, Key, ServiceAction
 from reconciler.state import append_private
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 FORMAT = "reconciler/journal/v1"
 #: Finished journals that are kept for reading; older ones are removed (history.jsonl stays).
@@ -31,6 +32,8 @@ KEPT_JOURNALS = 100
 KNOWN_FROM_LIVE = frozenset({"write started", "written"})
 #: Bytes in which a last record lies, by far: one that ends an apply holds nothing but its name and the time.
 TAIL = 1 << 16
+#: What was not taken back is named in a sentence, up to so many.
+_NAMED = 5
 
 
 class JournalError(ExpectedError):
@@ -40,12 +43,13 @@ class JournalError(ExpectedError):
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
     """One change as the journal knows it; `previous` is the live revision before it (None: absent), of the resource
-    that was called `renamed_from` if that is given."""
+    that was called `renamed_from` if that is given. Those with the same `tie` go into one request, there and back."""
 
     key: Key
     action: Action
     previous: int | None
     renamed_from: str | None = None
+    tie: int | None = None
 
     @property
     def live_key(self) -> Key:
@@ -72,7 +76,8 @@ class JournalState:
 
     A write that is in `started` but not in `written` has an unknown outcome; a deleted resource is written at revision
     None. `rolling_back` is the reason, once the apply is being taken back; `blames_configuration`: the reason is what
-    was declared, so that the same would fail again. `origin` says what asked for this apply, for the history.
+    was declared, so that the same would fail again; `refused`: the resources and services that the target did not bring
+    back when it was asked to before. `origin` says what asked for this apply, for the history.
     """
 
     apply_id: str = ""
@@ -89,12 +94,22 @@ class JournalState:
     rolling_back: str | None = None
     blames_configuration: bool = False
     restored: frozenset[Key] = frozenset()
+    refused: frozenset[str] = frozenset()
     is_finished: bool = False
 
     @property
     def is_fully_written(self) -> bool:
         """True when every planned change is live."""
         return all(change.key in self.written for change in self.changes)
+
+    @property
+    def unsettled(self) -> str:
+        """What there is to settle while it is not finished, as the beginning of a sentence."""
+        if not self.refused:
+            return f"Apply {self.apply_id} was interrupted"
+        names = sorted(self.refused)
+        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        return f"Apply {self.apply_id} was taken back but for {', '.join(names[:_NAMED])}{more}"
 
 
 class Journal:
@@ -213,7 +228,13 @@ def _planned(_: JournalState, entry: Mapping[str, Any]) -> JournalState:
         configuration_digest=entry.get("configuration", ""),
         origin=entry.get("origin", {}),
         changes=tuple(
-            PlannedChange(_key(item), Action(item["action"]), item["previous"], item.get("renamedFrom"))
+            PlannedChange(
+                key=_key(item),
+                action=Action(item["action"]),
+                previous=item["previous"],
+                renamed_from=item.get("renamedFrom"),
+                tie=item.get("tie"),
+            )
             for item in entry["changes"]
         ),
         owed=tuple(OwedAction(item["service"], ServiceAction(item["action"])) for item in entry["owed"]),
@@ -251,6 +272,10 @@ def _restored(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
     return replace(state, restored=state.restored.union(_key(item) for item in entry["changes"]))
 
 
+def _refused(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
+    return replace(state, refused=state.refused.union(entry["subjects"]))
+
+
 def _finished(state: JournalState, _: Mapping[str, Any]) -> JournalState:
     return replace(state, is_finished=True)
 
@@ -264,6 +289,7 @@ _FOLDS: Mapping[str, Callable[[JournalState, Mapping[str, Any]], JournalState]] 
     "verified": _verified,
     "rolling back": _rolling_back,
     "restored": _restored,
+    "refused": _refused,
     "committed": _finished,
     "rolled back": _finished,
 }
@@ -280,8 +306,10 @@ def keys_json(changes: Iterable[PlannedChange]) -> list[JsonValue]:
 
 
 def _change_json(change: PlannedChange) -> JsonValue:
-    renamed = {"renamedFrom": change.renamed_from} if change.renamed_from else {}
-    return {**key_json(change.key), "action": change.action.value, "previous": change.previous, **renamed}
+    more: dict[str, JsonValue] = {"renamedFrom": change.renamed_from} if change.renamed_from else {}
+    if change.tie is not None:
+        more["tie"] = change.tie
+    return {**key_json(change.key), "action": change.action.value, "previous": change.previous, **more}
 
 
 def _key(entry: Mapping[str, Any]) -> Key:

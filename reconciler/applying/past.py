@@ -42,7 +42,7 @@ from reconciler.planning.moves import move_problems
 from reconciler.planning.order import ordered
 from reconciler.planning.prune import pruned
 from reconciler.planning.reach import reach_of
-from reconciler.planning.selection import SelectionError, is_probe
+from reconciler.planning.selection import SelectionError
 from reconciler.targets.target import Reader
 from schemas.v1.base import Spec
 
@@ -71,7 +71,7 @@ def plan_return(
     `plan --delete` does. Raises HistoryError when that is not known or not possible, SelectionError for a name that is
     not to be deleted, TargetError when the target cannot be read."""
     epoch = _epoch(entry, reader)
-    past = {key: found for key, found in reader.live_at(epoch).items() if not is_probe(key)}
+    past = {key: found for key, found in reader.live_at(epoch).items() if not key.is_probe}
     live = reader.observe({key: found.spec for key, found in past.items()})
     position = Position(history, entry.number, 1)
     desired = _desired(past, position, f"history entry {entry.number}, revision {epoch}")
@@ -289,5 +289,5 @@ def _refuse_moves(back: Return) -> None:
 
 def _unreadable(live: LiveState) -> Iterator[tuple[Key, str]]:
     for key, observed in live.resources.items():
-        if isinstance(observed, Unreadable) and not is_probe(key):
+        if isinstance(observed, Unreadable) and not key.is_probe:
             yield key, observed.error

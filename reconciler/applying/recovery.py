@@ -2,16 +2,21 @@
 
 Every change written → forward: the services that still wait for their configuration are brought onto it, all are
 probed, and the apply is committed. Otherwise, or when it was on its way back already → backward. Nothing is decided by
-what was planned, only by the journal and by what is live. Called by `reconcile apply` and `up`, under the apply lock.
+what was planned, only by the journal and by what is live. What the target refuses to bring back for the second time is
+left as it is: the report and the history name it, and what is planned next is planned from there. Called by the verbs
+that apply, `up` and the daemon, under the apply lock.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from reconciler.applying.apply import Applier
 from reconciler.applying.history import Author
 from reconciler.applying.journal import Journal, unfinished
 from reconciler.applying.transaction import Ending
 from reconciler.model import Report
+from reconciler.targets.target import TargetError
 
 INTERRUPTED = "this apply was interrupted before every change was written"
 
@@ -22,6 +27,15 @@ def recover(applier: Applier) -> tuple[Report, ...]:
     Raises TargetError when the target cannot be read, JournalError when a journal cannot be.
     """
     return tuple(_recover(applier, journal) for journal in unfinished(applier.state.journals))
+
+
+def refuse_unsettled(journals: Path) -> None:
+    """Raise TargetError when an apply is unfinished still: nothing is planned between two states."""
+    for journal in unfinished(journals):
+        raise TargetError(
+            f"{journal.state.unsettled} and could not be settled, so nothing else is applied; "
+            "the next `reconcile apply` tries again"
+        )
 
 
 def _recover(applier: Applier, journal: Journal) -> Report:

@@ -1,13 +1,16 @@
 """The way back: every change restored in reverse order, then every service that needs it on the restored values again.
 
 Like the way forward it writes down each step and acts on the journal alone, so that a killed roll back is taken up
-where it was. A live revision that somebody else made since is never overwritten: it is left, and reported.
+where it was. A live revision that somebody else made since is never overwritten: it is left, and reported. What the
+target refuses is tried again for as long as something else could be brought back meanwhile, since a refusal may come of
+the order; what it refuses even then is told to the transaction, which owes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from reconciler.applying import retry
 from reconciler.applying.journal import Journal, OwedAction, PlannedChange, key_json, keys_json
@@ -27,10 +30,22 @@ from reconciler.targets.target import (
     Write,
     Written,
     present,
+    tied,
 )
 
-#: Changes that are restored in one request.
+#: Changes that are restored in one request; more when they are tied.
 TOGETHER = 100
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The subjects that are not as they were: `left` were changed by somebody else since and stay so; the target
+    `refused` to restore these, or they do not serve on the restored values."""
+
+    left: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,42 +78,52 @@ class TakeBack:
         self._by = Attribution(journal.state.actor, journal.state.apply_id)
         self._left: dict[Key, None] = {}
 
-    def everything(self) -> list[str]:
-        """Restore all that is ours, and converge. The subjects that had to be left as they are."""
-        self._restore_all()
-        return [*(str(key) for key in self._left), *self._converge_again()]
+    def everything(self) -> Rest:
+        """Restore all that is ours, and converge."""
+        refused = self._restore_all()
+        down = self._converge_all()
+        return Rest(tuple(map(str, self._left)), (*refused, *down))
 
     # -- resources ---------------------------------------------------------------------------------------------------
 
-    def _restore_all(self) -> None:
-        """Until every answer was heard: what a lost request did is seen the next time."""
-        for key in self._journal.state.restored:
+    def _restore_all(self) -> Sequence[str]:
+        """Returns what the target refuses to restore."""
+        state = self._journal.state
+        for key in state.restored:
             self._outcomes.note(str(key), Outcome.ROLLED_BACK, "before the interruption")
+        sent = state.started | state.written.keys()
+        waiting = [change for change in reversed(state.changes) if change.key in sent]
+        refused = _while_fewer(self._restore_until_answered, waiting)
+        for change, error in refused.items():
+            self._outcomes.note(str(change.key), Outcome.FAILED, f"not rolled back: {error}")
+        return [str(change.key) for change in refused]
+
+    def _restore_until_answered(
+        self, changes: Collection[PlannedChange]
+    ) -> Mapping[PlannedChange, TargetError]:
+        """Until every answer was heard: what a lost request did is seen the next time."""
         pauses = retry.pauses()
         while True:
             try:
-                return self._restore_once()
+                return self._restore_once(changes)
             except TransientError:
                 if (pause := next(pauses, None)) is None:
                     raise
                 self._sleep(pause)
 
-    def _restore_once(self) -> None:
-        state = self._journal.state
-        sent = state.started | state.written.keys()
-        waiting = [
-            change
-            for change in reversed(state.changes)
-            if change.key in sent and change.key not in state.restored and change.key not in self._left
-        ]
+    def _restore_once(self, changes: Collection[PlannedChange]) -> Mapping[PlannedChange, TargetError]:
+        done = self._journal.state.restored | self._left.keys()
+        waiting = [change for change in changes if change.key not in done]
         if not waiting:
-            return
+            return {}
         stamps = self._target.stamps()
         touched = [_Touched(change, stamps.resources.get(change.key)) for change in waiting]
         ours = [one for one in touched if self._is_to_be_restored(one, stamps)]
         self._note_landed(ours)
-        for start in range(0, len(ours), TOGETHER):
-            self._restore(ours[start : start + TOGETHER])
+        refused: dict[PlannedChange, TargetError] = {}
+        for batch in _cut(ours):
+            refused |= self._restore(batch)
+        return refused
 
     def _is_to_be_restored(self, touched: _Touched, stamps: Stamps) -> bool:
         """False for what never landed, for what is restored already, and for what somebody else has changed since."""
@@ -147,16 +172,30 @@ class TakeBack:
         if unknown:
             self._journal.record("written", changes=[*unknown])
 
-    def _restore(self, batch: Sequence[_Touched]) -> None:
+    def _restore(self, batch: Sequence[_Touched]) -> Mapping[PlannedChange, TargetError]:
         left = list(batch)
+        refused: dict[PlannedChange, TargetError] = {}
         while left:
             written = self._send(left)
             done = len(written.revisions)
             self._restored([one.change for one in left[:done]], was_ours=True)
             if written.error is not None:
-                self._leave(left[done].change, written.error)
-                done += 1
+                group = next(tied(left[done:], lambda one: one.change.tie))
+                refused |= self._not_restored(group, written.error)
+                done += len(group)
             left = left[done:]
+        return refused
+
+    def _not_restored(
+        self, group: Sequence[_Touched], error: TargetError
+    ) -> Mapping[PlannedChange, TargetError]:
+        """What somebody else has changed meanwhile is left; the others may be tried again."""
+        changes = [one.change for one in group]
+        if isinstance(error, ConflictError):
+            theirs = (one for one in changes if error.key in (one.key, one.live_key))
+            changes.remove(found := next(theirs, changes[0]))
+            self._leave(found, error)
+        return dict.fromkeys(changes, error)
 
     def _send(self, touched: Iterable[_Touched]) -> Written:
         return self._target.write_many([_restoring(one) for one in touched], by=self._by)
@@ -168,52 +207,94 @@ class TakeBack:
         for change in changes if was_ours else ():
             self._outcomes.note(str(change.key), Outcome.ROLLED_BACK)
 
-    def _leave(self, change: PlannedChange, error: TargetError) -> None:
+    def _leave(self, change: PlannedChange, error: ConflictError) -> None:
         self._left[change.key] = None
         self._outcomes.note(str(change.key), Outcome.FAILED, f"not rolled back: {error}")
 
     # -- services ----------------------------------------------------------------------------------------------------
 
-    def _converge_again(self) -> list[str]:
-        """Bring the services that need it back onto the restored values, all of them before the first is probed: a
-        back end is probed through its front end. Returns the ones that do not serve."""
+    def _converge_all(self) -> Sequence[str]:
+        """Bring the services that need it back onto the restored values. Returns the ones that do not serve."""
         services = self._target.services()
-        waiting = [owed for owed in self._journal.state.owed if not is_settled(services.get(owed.service))]
+        waiting = [owed for owed in self._journal.state.owed if self._waits(owed, services)]
         for owed in self._journal.state.owed:
             if owed not in waiting and self._was_touched(owed):
                 self._outcomes.note_back(owed.service)
-        converged = [owed for owed in waiting if self._converge_one(owed)]
-        serving = [owed for owed in converged if self._verify_again(owed)]
-        return [owed.service for owed in waiting if owed not in serving]
+        down = _while_fewer(self._converge_again, waiting)
+        for owed, detail in down.items():
+            self._outcomes.note_back(owed.service, _again(detail), is_serving=False)
+        return [owed.service for owed in down]
+
+    def _waits(self, owed: OwedAction, services: Mapping[str, ServiceState]) -> bool:
+        """One that did not serve when it was tried before may run the restored values all the same."""
+        state = services.get(owed.service)
+        return not is_settled(state) or (state is not None and owed.service in self._journal.state.refused)
 
     def _was_touched(self, owed: OwedAction) -> bool:
         return self._outcomes.of(owed.service).outcome not in (Outcome.NOT_REACHED, Outcome.SKIPPED)
 
-    def _converge_one(self, owed: OwedAction) -> bool:
+    def _converge_again(self, waiting: Collection[OwedAction]) -> Mapping[OwedAction, str]:
+        """All of them before the first is probed: a back end is probed through its front end. Returns why some do not
+        serve."""
+        services = self._target.services()
+        down: dict[OwedAction, str] = {}
+        for owed in waiting:
+            if is_settled(services.get(owed.service)):
+                continue
+            if (why := self._why_not_converged(owed)) is not None:
+                down[owed] = why
+        for owed in waiting:
+            if owed not in down and (why := self._why_not_serving(owed)) is not None:
+                down[owed] = why
+        return down
+
+    def _why_not_converged(self, owed: OwedAction) -> str | None:
         try:
             self._converge(owed)
         except (NotRunningError, TransientError):
             raise
         except TargetError as error:
-            self._outcomes.note_back(
-                owed.service, f"with the previous values again: {error}", is_serving=False
-            )
-            return False
-        return True
+            return str(error)
+        return None
 
-    def _verify_again(self, owed: OwedAction) -> bool:
+    def _why_not_serving(self, owed: OwedAction) -> str | None:
         if owed.action is ServiceAction.START:
             self._outcomes.note_back(owed.service)
-            return True
+            return None
         result = self._verify(owed.service)
-        said = f"with the previous values again: {result.detail}"
-        self._outcomes.note_back(owed.service, said, is_serving=result.is_serving)
-        return result.is_serving
+        if not result.is_serving:
+            return result.detail
+        self._outcomes.note_back(owed.service, _again(result.detail))
+        return None
+
+
+def _while_fewer(attempt: Callable[[Collection[T]], Mapping[T, V]], subjects: Collection[T]) -> Mapping[T, V]:
+    """Attempt all of these, and then those that were refused, until an attempt gets nowhere. Returns what is refused,
+    and why."""
+    refused = attempt(subjects)
+    while 0 < len(refused) < len(subjects):
+        subjects, refused = refused, attempt(tuple(refused))
+    return refused
+
+
+def _again(detail: str) -> str:
+    return f"with the previous values again: {detail}"
 
 
 def is_settled(state: ServiceState | None) -> bool:
     """True when a service runs its live configuration, or is gone together with its server."""
     return state is None or (state.pending is None and state.state != "failed")
+
+
+def _cut(ours: Iterable[_Touched]) -> Iterator[list[_Touched]]:
+    batch: list[_Touched] = []
+    for group in tied(ours, lambda one: one.change.tie):
+        if batch and len(batch) + len(group) > TOGETHER:
+            yield batch
+            batch = []
+        batch += group
+    if batch:
+        yield batch
 
 
 def _restoring(touched: _Touched) -> Write:
@@ -225,4 +306,5 @@ def _restoring(touched: _Touched) -> Write:
         is_restore=True,
         revision=change.previous,
         renamed_from=change.key.name if change.renamed_from else None,
+        tie=change.tie,
     )

@@ -120,17 +120,27 @@ class Transaction:
                 self._outcomes.note(str(change.key), Outcome.APPLIED, "written before the interruption")
 
     def roll_back(self, reason: str, *, blames_configuration: bool) -> Ending:
-        """Restore in reverse order, then bring the services back. The apply is not over when the target is gone."""
+        """Restore in reverse order, then bring the services back. The apply is not over when the target is gone, nor
+        when it refuses something for the first time: that is owed, and the next run tries again. What it refuses then
+        too is left as it is and named, so that nothing waits for it for ever."""
         if self._journal.state.rolling_back is None:
             self._journal.record("rolling back", reason=reason, blamesConfiguration=blames_configuration)
         self._manner.progress(RollingBack(reason))
         try:
-            left = self._take_back().everything()
+            rest = self._take_back().everything()
         except TargetError as error:
             told = f"the roll back could not be finished ({error}); the next `reconcile apply` finishes it"
             return Ending(self.report(f"{reason}; {told}"), record=None)
+        if not self._journal.state.refused.issuperset(rest.refused):
+            return self._owe(reason, rest.refused)
+        left = [*rest.left, *rest.refused]
         told = f"left as it is: {', '.join(left)}" if left else "everything was rolled back"
         return Ending(self.report(f"{reason}; {told}"), record="rolled back")
+
+    def _owe(self, reason: str, refused: Sequence[str]) -> Ending:
+        self._journal.record("refused", subjects=[*refused])
+        told = f"not brought back yet: {', '.join(refused)}; the next `reconcile apply` tries again first"
+        return Ending(self.report(f"{reason}; {told}"), record=None)
 
     def _give_up(self, error: StepFailedError | TargetError) -> Ending:
         blames = isinstance(error, StepFailedError) and error.blames_configuration

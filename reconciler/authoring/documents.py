@@ -16,6 +16,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from reconciler.authoring.canonical import MAX_FLOW, flow_width
 from reconciler.authoring.spelling import quoted_if_needed
+from reconciler.declared.certificates import FILLED_IN
 from reconciler.model import Key, Present
 from schemas.v1.base import Spec
 from schemas.v1.certificate import Certificate
@@ -52,10 +53,10 @@ def document_of(key: Key, live: Present, *, secrets: Secrets) -> str:
 def declared_fields(kind: str, spec: Spec) -> dict[str, JsonValue]:
     """The canonical form without what a declaration need not say."""
     whole = dump_spec(spec)
-    if isinstance(spec, Certificate):
-        # Filled in from the file; a self-signed one has none.
-        whole.pop("thumbprint")
-        spec = spec.model_copy(update={"thumbprint": None})
+    if isinstance(spec, Certificate) and spec.certificate_file is not None:
+        # Of one that an earlier version left in its file: filled in from there.
+        whole = {name: value for name, value in whole.items() if name not in FILLED_IN}
+        spec = spec.model_copy(update={"thumbprint": None, "chain": ()})
     short = _without_defaults(whole, "", fields(kind))
     return short if parse_spec(kind, short) == spec else whole
 

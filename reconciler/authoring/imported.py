@@ -6,18 +6,20 @@
     servers/<server>/mailboxes.yaml       Mailbox, by the server of its database
     shared/…                              AcceptedDomain, ThrottlingPolicy, and mailboxes of unknown databases
 
-A plan right after it is empty. What cannot be read is told, and not written. Labels and annotations are no part of live
-configuration, so they are not here; neither is the value of any secret.
+A plan right after it is empty. What cannot be read is told, and not written. Where two live resources clash, as an
+older version may have left them, no files can say so: `import_clashes` names them, and nothing is to be written. Labels
+and annotations are no part of live configuration, so they are not here; neither is the value of any secret.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from reconciler.authoring.documents import Secrets, document_of
-from reconciler.model import Key, LiveState, Present, Unreadable
-from reconciler.planning.selection import is_probe
+from reconciler.declared.clashes import found_clashes
+from reconciler.model import Key, LiveState, Position, Present, Resource, Unreadable
 from schemas.v1.kinds import KINDS
 from schemas.v1.mailbox import Mailbox
 from schemas.v1.mailbox_database import MailboxDatabase
@@ -33,6 +35,7 @@ _FILES = {
     "AcceptedDomain": "accepted-domains.yaml",
     "ThrottlingPolicy": "throttling-policies.yaml",
 }
+_NOWHERE = {"": Position(Path(), 0, 0)}
 _MAX_DOCUMENTS = 5_000  # a file; larger ones are no pleasure in a review
 _NOTE = (
     "# A secret in a comment is set on the live server and stays as it is. To declare it, encrypt it into\n"
@@ -60,10 +63,24 @@ def import_live(live: LiveState, *, server: str | None, secrets: Secrets) -> Imp
     return Imported(files, tuple(_unreadable(live)))
 
 
+def import_clashes(live: LiveState, *, server: str | None) -> tuple[str, ...]:
+    """One sentence for each port, logon name or domain that two have of what would be imported."""
+    resources = {
+        key: Resource(key, observed.spec, {}, (), _NOWHERE)
+        for key in imported_keys(live, server=server)
+        if isinstance(observed := live.resources[key], Present)
+    }
+    unsure = {key.kind for key, observed in live.resources.items() if isinstance(observed, Unreadable)}
+    return tuple(
+        f"{clash.later} {clash.what} belongs to {clash.earlier} already"
+        for clash in found_clashes(resources, unsure=unsure)
+    )
+
+
 def imported_keys(live: LiveState, *, server: str | None) -> list[Key]:
     """What is live and can be read, in the order of the files: by rank, then by name."""
     present = (key for key, observed in live.resources.items() if isinstance(observed, Present))
-    chosen = (key for key in present if not is_probe(key) and _is_of(key, server, live))
+    chosen = (key for key in present if not key.is_probe and _is_of(key, server, live))
     return sorted(chosen, key=lambda key: (_ORDER[key.kind], key.name))
 
 

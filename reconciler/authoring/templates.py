@@ -182,20 +182,24 @@ jobs:
       - env:
           BASE: origin/${{ github.base_ref }}
           GH_TOKEN: ${{ github.token }}
+          IS_FORK: ${{ github.event.pull_request.head.repo.fork }}
           NUMBER: ${{ github.event.pull_request.number }}
         run: |
           code=0
           reconcile review estate --base "$BASE" --format markdown --output review.md || code=$?
           test -s review.md || exit "$code"
           cat review.md >> "$GITHUB_STEP_SUMMARY"
-          # The first line is a marker that nobody sees: the comment that has it is brought up to date.
-          export MARKER="$(head -n 1 review.md)"
-          comments="repos/$GITHUB_REPOSITORY/issues/$NUMBER/comments"
-          id=$(gh api --paginate "$comments" --jq '.[] | select(.body | startswith(env.MARKER)) | .id' | head -n 1)
-          if [ -n "$id" ]; then
-            gh api --silent --method PATCH "repos/$GITHUB_REPOSITORY/issues/comments/$id" -F body=@review.md
-          else
-            gh api --silent --method POST "$comments" -F body=@review.md
+          # The token of a pull request from a fork can only read: there, the summary of the job is all.
+          if [ "$IS_FORK" != true ]; then
+            # The first line is a marker that nobody sees: the comment that has it is brought up to date.
+            export MARKER="$(head -n 1 review.md)"
+            comments="repos/$GITHUB_REPOSITORY/issues/$NUMBER/comments"
+            id=$(gh api --paginate "$comments" --jq '.[] | select(.body | startswith(env.MARKER)) | .id' | head -n 1)
+            if [ -n "$id" ]; then
+              gh api --silent --method PATCH "repos/$GITHUB_REPOSITORY/issues/comments/$id" -F body=@review.md
+            else
+              gh api --silent --method POST "$comments" -F body=@review.md
+            fi
           fi
           # 2: it changes something; 1: it has errors, or a guardrail stands against what it brings.
           test "$code" -ne 1

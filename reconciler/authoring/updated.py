@@ -23,13 +23,15 @@ from reconciler.authoring.documents import Secrets, document_of, scalar
 from reconciler.authoring.imported import as_file, file_of, imported_keys
 from reconciler.authoring.layout import parts_of
 from reconciler.authoring.spelling import quoted_if_needed
+from reconciler.declared.certificates import FILLED_IN
 from reconciler.declared.positions import Positions
 from reconciler.declared.reader import read
 from reconciler.declared.variables import MARK
 from reconciler.model import Absent, Change, Desired, Key, LiveState, Position, Present, Resource
 from reconciler.planning.diff import PROTECTION, change_of
+from schemas.v1.base import Spec
+from schemas.v1.certificate import Certificate
 
-_NOT_DECLARED = ("thumbprint", PROTECTION)
 _MISSING = object()
 
 
@@ -108,7 +110,31 @@ def _wanted(resource: Resource, live: LiveState) -> Mapping[str, JsonValue]:
     observed = live.resources.get(resource.key)
     change: Change | None = change_of(resource, observed, {}) if isinstance(observed, Present) else None
     fields = change.fields if change else ()
-    return {one.path: one.old for one in fields if not one.is_secret}
+    wanted = {one.path: one.old for one in fields if not one.is_secret}
+    if isinstance(observed, Present) and isinstance(observed.spec, Certificate):
+        return _from_one_source(wanted, resource.spec, observed.spec)
+    return wanted
+
+
+def _from_one_source(
+    wanted: Mapping[str, JsonValue], declared: Spec, live: Certificate
+) -> Mapping[str, JsonValue]:
+    """A certificate that comes from elsewhere than is declared: the declared source goes as a whole."""
+    if isinstance(declared, Certificate) and declared.self_signed and not live.self_signed:
+        others = {path: value for path, value in wanted.items() if not path.startswith("selfSigned")}
+        return {**others, "selfSigned": None}
+    if live.self_signed and _is_from_file(declared):
+        others = {path: value for path, value in wanted.items() if path not in FILLED_IN}
+        return {**others, "certificateFile": None, "privateKeyFile": None}
+    return wanted
+
+
+def _is_from_file(spec: Spec) -> bool:
+    return isinstance(spec, Certificate) and spec.certificate_file is not None
+
+
+def _is_not_declared(path: str, resource: Resource) -> bool:
+    return path == PROTECTION or (path in FILLED_IN and _is_from_file(resource.spec))
 
 
 def _decide(
@@ -116,7 +142,7 @@ def _decide(
 ) -> None:
     names = ", ".join(str(resource.key) for resource in resources)
     where = resources[0].positions.get(path)
-    if path in _NOT_DECLARED:
+    if _is_not_declared(path, resources[0]):
         left.append((names, f"{path} is not written; change it yourself if the live one is right"))
     elif any(value != values[0] for value in values[1:]):
         left.append((names, f"{path} is live in different values; one document declares them all"))

@@ -20,11 +20,12 @@ from reconciler.cli.common import (
     state_directory,
     tells_errors,
 )
+from reconciler.cli.environment import refuse_other_environment, refuse_saved_elsewhere, switch_option
 from reconciler.cli.guarded import origin_of, origin_of_saved, planned_again
 from reconciler.cli.guardrails import guardrail_options, refuse_blocked, tell_findings
 from reconciler.cli.inputs import inputs_of, inputs_options
-from reconciler.cli.plan import exit_code, plan_or_tell, print_plan, show_plan
-from reconciler.cli.progress import print_line
+from reconciler.cli.plan import show_plan
+from reconciler.cli.planning import exit_code, plan_or_tell, print_plan
 from reconciler.cli.running import Run, apply_format_option, parallelism_option
 from reconciler.cli.saved import (
     admitted,
@@ -37,7 +38,6 @@ from reconciler.cli.saved import (
 from reconciler.cli.selecting import prune_options, selection_options
 from reconciler.expected import ExpectedError
 from reconciler.pipeline import Planned
-from reconciler.rendering.events_json import plan_event
 from reconciler.saved import document
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ NO_ANSWER = (
 @click.command()
 @click.argument("directory", metavar="DIR|FILE", type=click.Path(exists=True, path_type=Path))
 @inputs_options
+@switch_option
 @selection_options
 @prune_options
 @estate_option
@@ -84,7 +85,8 @@ def apply(
     back before the new one is planned. Ctrl-C ends after the current step and takes back what was written; a second
     one leaves at once.
 
-    A plan that a guardrail of severity error stands against is not applied, unless it is waived.
+    A plan that a guardrail of severity error stands against is not applied, unless it is waived. Nor is one of another
+    environment than the last that was applied to this state.
 
     \b
       reconcile apply examples/quickstart             shows the plan and asks
@@ -100,9 +102,9 @@ def apply(
         run = Run(output=output, parallelism=parallelism)
         return apply_saved(ctx, directory, estate=estate, run=run, guard=guard)
     if dry_run:
-        return show_plan(ctx, directory, _plan_format(output), guard=guard)
+        return show_plan(ctx, directory, output, guard=guard)
     if not (yes or sys.stdin.isatty()):
-        return _refuse(ctx, directory, _plan_format(output), guard=guard)
+        return _refuse(ctx, directory, output, guard=guard)
     state = state_directory(ctx)
     state.make()
     author = current_author(directory)
@@ -113,7 +115,7 @@ def apply(
         planned = plan_or_tell(ctx, directory, target, output=output, guard=guard)
         if planned is None:
             return ERROR
-        if not _is_agreed(planned, output=output, yes=yes):
+        if not _is_agreed(ctx, directory, planned, output=output, yes=yes):
             return exit_code(planned) if planned.plan.is_empty else ERROR
         origin = origin_of(replace(guard, environment=inputs_of(ctx).environment), directory)
         return run.carry_out(applier, planned, special=Special(origin=origin))
@@ -137,17 +139,19 @@ def apply_saved(ctx: click.Context, file: Path, *, estate: Path | None, run: Run
         if remaining.plan.is_empty:
             return DONE
         refuse_blocked(planned)
+        refuse_saved_elsewhere(ctx, environment=saved.guarding.environment, made=saved.origin.made)
         used_plans(state).use(saved.digest, by=author.user)
         return run.carry_out(applier, planned, special=Special(origin=origin_of_saved(saved, guard)))
 
 
-def _is_agreed(planned: Planned, *, output: str, yes: bool) -> bool:
+def _is_agreed(ctx: click.Context, directory: Path, planned: Planned, *, output: str, yes: bool) -> bool:
     """Show the plan; true when there is something to do and the user wants it."""
     _show(planned, output=output)
     if planned.plan.is_empty:
         return False
     refuse_blocked(planned)
     refuse_incomplete(planned.plan)
+    refuse_other_environment(ctx, directory)
     if yes or click.confirm("Apply this plan?", default=False, err=True):
         return True
     click.echo("Nothing was changed.", err=True)
@@ -166,11 +170,5 @@ def _refuse(ctx: click.Context, directory: Path, output: str, *, guard: Guard) -
 
 def _show(planned: Planned, *, output: str) -> None:
     """Before it is carried out; as JSON the plan is a part of the report, unless there will be none."""
-    if output == "ndjson":
-        print_line(plan_event(planned.plan))
-    elif planned.plan.is_empty or output == "text":
+    if planned.plan.is_empty or output != "json":
         print_plan(planned, output)
-
-
-def _plan_format(output: str) -> str:
-    return "json" if output == "ndjson" else output

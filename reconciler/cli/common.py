@@ -102,6 +102,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def print_line(value: Mapping[str, Any]) -> None:
+    """One JSON document on one line of standard output, at once."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
 def print_text(text: str, *, err: bool = False) -> None:
     """What `rendering/` made, ended by one line end."""
     click.echo(text.rstrip("\n"), err=err)
@@ -117,7 +122,7 @@ def print_diagnostics(diagnostics: tuple[Diagnostic, ...], sources: Mapping[Path
 
 
 def tell_interrupted(ctx: click.Context) -> None:
-    """Mention applies that were killed: the next apply settles them before its own plan."""
+    """Mention applies that are not settled: the next one does that before its own plan."""
     from reconciler.applying.journal import JournalError, unfinished
 
     try:
@@ -126,7 +131,5 @@ def tell_interrupted(ctx: click.Context) -> None:
         click.echo(f"Warning: {error}.", err=True)
         return
     for journal in journals:
-        click.echo(
-            f"Apply {journal.state.apply_id} was interrupted; the next `reconcile apply` finishes it or rolls it back.",
-            err=True,
-        )
+        then = "tries again" if journal.state.refused else "finishes it or rolls it back"
+        click.echo(f"{journal.state.unsettled}; the next `reconcile apply` {then}.", err=True)

@@ -27,6 +27,7 @@ from reconciler.cli.common import (
     state_directory,
     tells_errors,
 )
+from reconciler.cli.environment import HOW_TO_SWITCH, other_environment
 from reconciler.cli.guarded import origin_of, origin_of_reference
 from reconciler.cli.guardrails import guardrail_options
 from reconciler.cli.inputs import inputs_of, inputs_options
@@ -42,11 +43,12 @@ from reconciler.daemon.rounds import Healing, Rounds, Tell
 from reconciler.daemon.systemd import ServiceManager
 from reconciler.declared.layout import locate
 from reconciler.expected import ExpectedError
+from reconciler.model import Diagnostic, Severity
 from reconciler.pipeline import Planned
 from reconciler.review.git import GitError, Repository
 from reconciler.secret import SecretRef, resolve
 from reconciler.state import StateDirectory
-from reconciler.verdict import Judged
+from reconciler.verdict import Judged, Verdict
 from schemas.v1.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -244,7 +246,7 @@ class _Daemon:
         return Healing(
             Ledger(self._state.daemon / "ledger.json", Patience()),
             kinds=frozenset(self._settings.heal_kinds),
-            judge=lambda planned: judged(planned, feed, guard),
+            judge=lambda planned: judged(planned, feed, guard, history=self._state.history),
             origin=self._origin(guard),
         )
 
@@ -280,8 +282,12 @@ class _Daemon:
         return service.fan_out(tellers)
 
 
-def judged(planned: Planned, feed: Feed, guard: Guard) -> Judged:
-    """What the policies of the estate, and those asked for, say of the plan."""
+def judged(planned: Planned, feed: Feed, guard: Guard, *, history: Path) -> Judged:
+    """What the policies of the estate, and those asked for, say of the plan; nothing but an error when what is live is
+    of another environment, which nobody but `apply` changes."""
+    if (wrong := other_environment(history, guard.environment)) is not None:
+        problem = Diagnostic("other-environment", Severity.ERROR, wrong, hint=HOW_TO_SWITCH)
+        return Judged(Verdict(problems=(problem,)))
     with feed.open() as source:
         return guard.judge(planned, source)
 

@@ -19,8 +19,9 @@ from reconciler.cli.common import (
     terminal_width,
     uses_colour,
 )
+from reconciler.cli.environment import tell_other_environment
 from reconciler.cli.inputs import inputs_options
-from reconciler.cli.plan import plan_or_tell
+from reconciler.cli.planning import plan_or_tell
 from reconciler.cli.selecting import selection_options
 from reconciler.model import Plan
 from reconciler.rendering.drift_text import drifted, render_drift_text
@@ -49,6 +50,8 @@ def drift(ctx: click.Context, directory: Path, output: str) -> int:
         planned = plan_or_tell(ctx, directory, reader, output=output)
     if planned is None:
         return ERROR
+    if not planned.plan.is_empty:
+        tell_other_environment(ctx, directory)
     if output == "json":
         print_json(plan_json(planned.plan))
     else:

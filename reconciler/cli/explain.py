@@ -1,11 +1,12 @@
-"""`reconcile explain`: what is known of kinds and fields, straight from the schemas; no runtime is asked."""
+"""`reconcile explain`: what is known of kinds, fields, documents, rules and policies; no runtime is asked."""
 
 from __future__ import annotations
 
 import difflib
 import json
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,13 +15,15 @@ from pydantic import JsonValue
 from reconciler.cli.common import (
     DONE,
     format_option,
+    print_diagnostics,
     print_json,
     tells_errors,
     terminal_width,
 )
+from reconciler.cli.topics import Guardrails, Topic, of_guardrails, of_language
 from reconciler.expected import ExpectedError
-from schemas.v1.base import Impact
 from schemas.v1.facts import FieldFacts, fields
+from schemas.v1.impact import Impact
 from schemas.v1.kinds import KINDS
 from schemas.v1.samples import SERVERS
 
@@ -29,14 +32,22 @@ NOT_ENFORCED = "declared, not yet enforced"
 
 
 @click.command()
-@click.argument("subject", metavar="[KIND|KIND.FIELD|FIELD]", required=False)
+@click.argument("subject", metavar="[KIND|KIND.FIELD|FIELD|PART|RULE|POLICY]", required=False)
+@click.option(
+    "--estate",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Also the policies of this estate; one of them takes the place of a shipped one of its id.",
+)
 @format_option
 @tells_errors
-def explain(subject: str | None, output: str) -> int:
+def explain(subject: str | None, estate: Path | None, output: str) -> int:
     """Say what a kind or a field means: its default, its range, what a change restarts, Exchange's name for it.
 
     Kinds and fields are found in any case, fields by Exchange's name too. A field without its kind is looked up in all
     of them. A field that the runtime does not act on yet is marked "declared, not yet enforced".
+
+    Other parts of documents, the ids of findings and of policies are explained as well.
 
     \b
       reconcile explain                                        all kinds
@@ -45,17 +56,22 @@ def explain(subject: str | None, output: str) -> int:
       reconcile explain Server.services.imap4.startupType
       reconcile explain ImapSettings.servers                   which servers a document is for
       reconcile explain MaxConnectionsPerUser                  every kind that has it
+      reconcile explain lifecycle                              also metadata, secretRef, Variables, overlay, Waiver
+      reconcile explain unknown-reference                      a rule of the language
+      reconcile explain open-relay                             a policy
     """
     word, _, path = (subject or "").partition(".")
     kind = _kind_named(word)
     if not subject:
         _explain_all(output)
     elif kind is None:
-        _explain_everywhere(subject, output)
+        _explain_everywhere(subject, output, of_guardrails(estate))
     elif not path:
         _explain_kind(kind, output)
     elif path.lower() == _SERVERS and KINDS[kind].selects_servers:
         _explain_servers(kind, output)
+    elif shared := _shared_parts(path):
+        _tell([], shared, output)
     else:
         _explain_path(kind, path, output)
     return DONE
@@ -70,22 +86,59 @@ def _is_meant(word: str, field: FieldFacts) -> bool:
     return word.lower() in (field.path.lower(), (field.exchange or "").lower())
 
 
-def _explain_everywhere(word: str, output: str) -> None:
-    """A field of whichever kinds have it. Raises ExpectedError when none has, with what may be meant."""
+def _shared_parts(path: str) -> list[Topic]:
+    """The part of all documents that has this path, with what is in it."""
+    below = path.partition(".")[0].lower() in ("metadata", "lifecycle")
+    return [topic for topic in of_language() if topic.answers(path)] if below else []
+
+
+def _explain_everywhere(word: str, output: str, guardrails: Guardrails) -> None:
+    """A field of whichever kinds have it, and all that is called so besides. Raises ExpectedError when nothing is, with
+    what may be meant."""
+    print_diagnostics(guardrails.diagnostics, guardrails.sources)
+    known = (*of_language(), *guardrails.topics)
+    topics = [topic for topic in known if topic.answers(word)]
     found = [
         (kind, field)
         for kind in KINDS
         for field in fields(kind).values()
         if _is_meant(word, field) or field.path.lower().endswith(f".{word.lower()}")
     ]
-    if not found:
+    if not (found or topics):
         paths = [(kind, path) for kind in KINDS for path in fields(kind)]
         names = [*KINDS, *(path for _, path in paths), *(f"{kind}.{path}" for kind, path in paths)]
-        known_name(word, dict.fromkeys(names), what="kind or field")
-    if output == "json":
-        print_json({f"{kind}.{field.path}": _json(field) for kind, field in found})
+        names += [topic.name for topic in known]
+        known_name(word, dict.fromkeys(names), what="kind, field, part of a document, rule or policy")
+    _tell(found, topics, output)
+
+
+def _tell(found: Sequence[tuple[str, FieldFacts]], topics: Sequence[Topic], output: str) -> None:
+    if output != "json":
+        paragraphs = [*(_paragraph(kind, field) for kind, field in found), *map(_topic, topics)]
+        click.echo("\n\n".join(paragraphs))
         return
-    click.echo("\n\n".join(_paragraph(kind, field) for kind, field in found))
+    told: dict[str, Any] = {f"{kind}.{field.path}": _json(field) for kind, field in found}
+    for topic in topics:
+        name = f"{topic.name} ({topic.what})" if topic.name in told else topic.name
+        told[name] = {
+            "is": topic.what or "part of a document",
+            "description": topic.description,
+            **topic.facts,
+        }
+    print_json(told)
+
+
+def _topic(topic: Topic) -> str:
+    indent = " " * max((13, *(len(name) + 4 for name in topic.facts)))
+    lines = [f"  {line}" for line in textwrap.wrap(topic.description, terminal_width() - 2)]
+    for name, text in topic.facts.items():
+        first, *others = [part for line in text.splitlines() for part in _wrapped(line, indent)]
+        lines += [f"  {name + ':':{len(indent) - 2}}{first}", *(indent + other for other in others)]
+    return "\n".join([f"{topic.name} ({topic.what})" if topic.what else topic.name, *lines])
+
+
+def _wrapped(line: str, indent: str) -> list[str]:
+    return textwrap.wrap(line, terminal_width() - len(indent), break_long_words=False, break_on_hyphens=False)
 
 
 def _explain_servers(kind: str, output: str) -> None:
@@ -108,6 +161,8 @@ def _explain_all(output: str) -> None:
         )
         return
     _print_columns((kind.name, kind.description) for kind in KINDS.values())
+    parts = [topic.name for topic in of_language() if not topic.what and "." not in topic.name]
+    click.echo(f"\nExplained too: {', '.join(parts)}; the ids of rules, types and policies.")
 
 
 def _explain_kind(kind: str, output: str) -> None:
@@ -125,6 +180,9 @@ def _explain_kind(kind: str, output: str) -> None:
         click.echo(
             textwrap.fill(", ".join(waiting), terminal_width(), initial_indent="  ", subsequent_indent="  ")
         )
+    for topic in of_language():
+        if topic.answers(kind):
+            click.echo(f"\n{_topic(topic)}")
 
 
 def _explain_path(kind: str, path: str, output: str) -> None:

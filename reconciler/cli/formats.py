@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 import click
 
-from reconciler.cli.common import print_json, print_text, terminal_width, uses_colour
+from reconciler.cli.common import print_json, print_line, print_text, terminal_width, uses_colour
 from reconciler.model import Diagnostic, Plan
+from reconciler.rendering.guardrails_json import guardrails_json
 from reconciler.rendering.plan_json import plan_json
 from reconciler.rendering.plan_text import render_plan_text
+from reconciler.verdict import Judged
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -33,6 +35,22 @@ def _option(words: Iterable[str]) -> Callable[[CommandT], CommandT]:
 
 plan_format_option = _option(PLAN_FORMATS)
 diagnostics_format_option = _option(DIAGNOSTIC_FORMATS)
+
+
+def print_judged(plan: Plan, judged: Judged, output: str, diagnostics: Iterable[Diagnostic] = ()) -> None:
+    """The plan with what guardrails say of it, for people or for programs; also as an event of an apply ("ndjson")."""
+    if output == "json":
+        print_json(_judged_json(plan, judged))
+    elif output == "ndjson":
+        from reconciler.rendering.events_json import plan_event
+
+        print_line(plan_event(_judged_json(plan, judged)))
+    else:
+        print_rendered(plan, output, (*diagnostics, *judged.verdict.diagnostics))
+
+
+def _judged_json(plan: Plan, judged: Judged) -> dict[str, Any]:
+    return {**plan_json(plan), "guardrails": guardrails_json(judged.verdict)}
 
 
 def print_rendered(plan: Plan, output: str, diagnostics: Iterable[Diagnostic] = ()) -> None:

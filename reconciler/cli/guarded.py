@@ -43,6 +43,7 @@ def guarding_of(guard: Guard, directory: Path, desired: Desired) -> Guarding:
         environment=environment,
         has_own=_has_own(root),
         resources={key: one.labels for key, one in desired.resources.items() if one.labels},
+        allowed={key: one.allowed for key, one in desired.resources.items() if one.allowed},
     )
 
 
@@ -95,7 +96,12 @@ def planned_again(
     guarding = saved.guarding
     estate = _estate(saved.origin.estate, has_own=guarding.has_own, what="this plan")
     undeclared = frozenset(saved.plan.undeclared)
-    around = Surroundings(Position(file, 1, 1), guarding.resources, lambda key: key not in undeclared)
+    around = Surroundings(
+        elsewhere=Position(file, 1, 1),
+        labels=guarding.resources,
+        counts=lambda key: key not in undeclared,
+        allowed=guarding.allowed,
+    )
     if estate is None and not remaining.plan.is_empty:
         click.echo(
             f"{saved.origin.estate} is not there, so policies that it may have by now were not asked; "
@@ -134,8 +140,13 @@ def judged_return(
     if root is None or not asked.load(root).policies:
         return _judged(planned, asked, root, Surroundings(elsewhere))
     declared = _declared(ctx, root, asked.environment)
-    labels = {key: one.labels for key, one in declared.resources.items() if one.labels}
-    return _judged(planned, asked, root, Surroundings(elsewhere, labels, declared.resources.__contains__))
+    around = Surroundings(
+        elsewhere=elsewhere,
+        labels={key: one.labels for key, one in declared.resources.items() if one.labels},
+        counts=declared.resources.__contains__,
+        allowed={key: one.allowed for key, one in declared.resources.items() if one.allowed},
+    )
+    return _judged(planned, asked, root, around)
 
 
 def _judged(planned: Planned, guard: Guard, estate: Path | None, around: Surroundings) -> Planned:
@@ -184,7 +195,7 @@ def _newest_origin(ctx: click.Context) -> Mapping[str, Any]:
 
 
 def _declared(ctx: click.Context, root: Path, environment: str | None) -> Desired:
-    """The files beside the policies: they say which labels a resource has."""
+    """The files beside the policies: they say which labels a resource has, and which warnings it allows."""
     from reconciler.declared.load import load
 
     loaded = load(

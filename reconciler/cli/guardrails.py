@@ -15,10 +15,10 @@ from reconciler.cli.common import (
     print_diagnostics,
 )
 from reconciler.expected import ExpectedError
-from reconciler.pipeline import Planned
 
 if TYPE_CHECKING:
     from reconciler.guardrails.guard import Guard
+    from reconciler.pipeline import Planned
 
 P = ParamSpec("P")
 R = TypeVar("R")

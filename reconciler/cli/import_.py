@@ -8,7 +8,7 @@ from typing import cast
 import click
 
 from reconciler.authoring.documents import Secrets
-from reconciler.authoring.imported import import_live
+from reconciler.authoring.imported import import_clashes, import_live
 from reconciler.authoring.replacing import create_file, replace_file
 from reconciler.authoring.updated import update
 from reconciler.cli.common import (
@@ -54,7 +54,8 @@ def import_(
       reconcile import --update estate
       reconcile import --update estate --environment production
 
-    Exit code 1 when something could not be read or brought up to date.
+    Exit code 1 when something could not be read or brought up to date. Nothing is written where two live resources have
+    what only one can be declared with, such as an address.
     """
     if (out is None) == (existing is None):
         raise ExpectedError("say where to: --out DIR for new files, or --update DIR for existing ones")
@@ -62,6 +63,12 @@ def import_(
         live = reader.observe()
     if server is not None and not any(key == ("Server", server) for key in live.resources):
         raise ExpectedError(f"no server {server} is live")
+    if clashes := import_clashes(live, server=server):
+        listed = "".join(f"\n  {clash}" for clash in clashes)
+        raise ExpectedError(
+            f"what is live clashes, so that no files could declare it, and nothing was written:{listed}\n"
+            "take it away from one of the two first, such as with reconcile live set KIND/NAME FIELD=VALUE"
+        )
     how = cast("Secrets", secrets)
     if existing is not None:
         return _update(ctx, existing, live, server=server, secrets=how)

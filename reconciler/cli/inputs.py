@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from reconciler.cli.common import state_directory
 from reconciler.declared.layout import Inputs
-from reconciler.declared.load import Loaded, load
+
+if TYPE_CHECKING:
+    from reconciler.declared.load import Loaded
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 _ENVIRONMENT, _VARIABLES = "reconciler.inputs.environment", "reconciler.inputs.variables"
@@ -60,6 +62,8 @@ def inputs_of(ctx: click.Context) -> Inputs:
 
 def load_estate(ctx: click.Context, directory: Path) -> Loaded:
     """What the files of the directory say, with these options, by way of the cache."""
+    from reconciler.declared.load import load
+
     inputs = inputs_of(ctx)
     return load(
         directory,

@@ -1,11 +1,11 @@
 """`reconcile plan`, which also is `reconcile apply --dry-run`.
 
-It is given a `Reader`, and so has nothing to write with.
+It is given a `Reader`, and so has nothing to write with. Where digests show that there is nothing to do, nothing more
+is imported or read.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,28 +13,22 @@ import click
 
 from reconciler.applying.hold import active
 from reconciler.cli.common import (
-    CHANGES,
     DONE,
-    ERROR,
     directory_argument,
     open_reader,
     print_diagnostics,
-    print_json,
     state_directory,
     tell_interrupted,
     tells_errors,
 )
-from reconciler.cli.formats import FINDINGS, plan_format_option, print_findings, print_rendered
-from reconciler.cli.guardrails import guardrail_options, tell_findings
+from reconciler.cli.environment import switch_option
+from reconciler.cli.formats import FINDINGS, plan_format_option, print_judged
+from reconciler.cli.guardrails import guardrail_options
 from reconciler.cli.inputs import inputs_of, inputs_options
-from reconciler.cli.saved import save, show
-from reconciler.cli.selecting import prune_of, prune_options, selection_of, selection_options
-from reconciler.declared.remarks import not_enforced
-from reconciler.pipeline import Planned, Rejected, guarded, plan_directory
-from reconciler.rendering.diagnostics import diagnostics_json
-from reconciler.rendering.guardrails_json import guardrails_json
-from reconciler.rendering.plan_json import plan_json
-from reconciler.targets.target import Reader
+from reconciler.cli.selecting import is_everything, prune_options, selection_options
+from reconciler.declared.outline import Outline
+from reconciler.settled import empty_plan, outline_file, settled
+from reconciler.verdict import UNJUDGED
 
 if TYPE_CHECKING:
     from reconciler.guardrails.guard import Guard
@@ -48,6 +42,8 @@ class _PlanOrShow(click.Command):
     ) -> click.Context:
         """A directory that is called "show" is written ./show."""
         if args[:1] == ["show"] and len(args) > 1:
+            from reconciler.cli.saved import show
+
             return show.make_context(f"{info_name} show", args[1:], parent=parent, **extra)
         return super().make_context(info_name, args, parent=parent, **extra)
 
@@ -55,6 +51,7 @@ class _PlanOrShow(click.Command):
 @click.command(cls=_PlanOrShow)
 @directory_argument
 @inputs_options
+@switch_option
 @selection_options
 @prune_options
 @click.option(
@@ -88,68 +85,21 @@ def show_plan(
     ctx: click.Context, directory: Path, output: str, *, guard: Guard, out: Path | None = None
 ) -> int:
     """Plan with a reader, print, save it to `out` if that is asked for, and return the exit code."""
+    state = state_directory(ctx)
+    is_whole = is_everything(ctx) and out is None and not guard.policies and not active(state.holds)
+    outline = outline_file(state.cache, directory, inputs_of(ctx)) if is_whole else None
     with open_reader(ctx) as reader:
-        planned = plan_or_tell(ctx, directory, reader, output=output, guard=guard)
-        if planned is not None and out is not None:
-            save(
-                planned,
-                reader,
-                directory,
-                out,
-                guard=replace(guard, environment=inputs_of(ctx).environment),
-            )
-    if planned is None:
-        return ERROR
+        if outline is not None and (found := settled(outline, reader)) is not None:
+            return _tell_settled(ctx, found, output)
+        from reconciler.cli.planning import show_whole  # with the models, which an estate at rest spares
+
+        return show_whole(ctx, directory, reader, output=output, guard=guard, out=out, outline=outline)
+
+
+def _tell_settled(ctx: click.Context, outline: Outline, output: str) -> int:
+    """What `show_whole` says of a plan without changes."""
     if output not in FINDINGS:
-        print_diagnostics(tuple(not_enforced(planned.desired)), {})
+        print_diagnostics(outline.remarks, {})
     tell_interrupted(ctx)
-    print_plan(planned, output)
-    return exit_code(planned)
-
-
-def plan_or_tell(
-    ctx: click.Context, directory: Path, reader: Reader, *, output: str, guard: Guard | None = None
-) -> Planned | None:
-    """The plan, held against the policies that `guard` asks for; or None, when the files are broken and that has been
-    told. Without a `guard` nobody will apply it, so it may say what an apply refuses."""
-    planned = plan_directory(
-        directory,
-        reader,
-        cache=state_directory(ctx).cache,
-        inputs=inputs_of(ctx),
-        selection=selection_of(ctx),
-        prune=prune_of(ctx),
-        holds=active(state_directory(ctx).holds),
-        only_looks=guard is None,
-    )
-    if guard is not None:
-        planned = guarded(planned, directory, replace(guard, environment=inputs_of(ctx).environment))
-    if output == "json" and isinstance(planned, Rejected):
-        print_json(diagnostics_json(planned.diagnostics))
-        return None
-    if output in FINDINGS and isinstance(planned, Rejected):
-        print_findings(planned.diagnostics, output, what="plan")
-        return None
-    print_diagnostics(planned.diagnostics, planned.sources)
-    if isinstance(planned, Rejected):
-        return None
-    tell_findings(planned)
-    return planned
-
-
-def print_plan(planned: Planned, output: str) -> None:
-    """For people or for programs."""
-    if output == "json":
-        print_json({**plan_json(planned.plan), "guardrails": guardrails_json(planned.judged.verdict)})
-    else:
-        print_rendered(planned.plan, output, (*planned.diagnostics, *planned.judged.verdict.diagnostics))
-
-
-def exit_code(planned: Planned) -> int:
-    """2 for changes; 1 when a guardrail stands against the plan, or when part of the live state could not be read,
-    which is not the same as nothing to do."""
-    if planned.judged.verdict.is_blocking:
-        return ERROR
-    if not planned.plan.is_empty:
-        return CHANGES
-    return ERROR if planned.plan.unreadable else DONE
+    print_judged(empty_plan(outline), UNJUDGED, output)
+    return DONE

@@ -22,6 +22,7 @@ from reconciler.cli.guardrails import guardrail_options
 from reconciler.cli.inputs import inputs_of, inputs_options, load_estate
 from reconciler.pipeline import has_errors
 from reconciler.rendering.diagnostics import diagnostics_json
+from reconciler.rendering.text import count
 
 if TYPE_CHECKING:
     from reconciler.guardrails.guard import Guard
@@ -86,19 +87,21 @@ def list_(directory: Path | None, output: str) -> int:
 def test(directory: Path | None, output: str) -> int:
     """Run the tests that stand beside the policies of DIR, or of the shipped ones.
 
-    A test gives a small estate and says whether the policy passes or fails; the real planner makes the plan. A policy
-    without a case of each is told.
+    A test gives a small estate and says whether the policy passes or fails; the real planner makes the plan. It may be
+    about a shipped policy, whether or not a plan asks that. A policy of DIR without a case of each is told.
 
     \b
       reconcile policy test
       reconcile policy test estate/policies
     """
+    from reconciler.guardrails.files import with_tested
     from reconciler.guardrails.trials import run_trials, untested
 
     policies = _load(directory)
+    lacking = untested(policies)
+    policies = with_tested(policies)
     ran = run_trials(policies)
     problems = (*policies.diagnostics, *(one.problem for one in ran if one.problem is not None))
-    lacking = untested(policies)
     if output == "json":
         print_json({"cases": len(ran), "untested": list(lacking), **diagnostics_json(problems)})
         return ERROR if problems else DONE
@@ -106,7 +109,7 @@ def test(directory: Path | None, output: str) -> int:
     for name in lacking:
         click.echo(f"{name} lacks a case that passes, or one that fails.", err=True)
     failed = sum(one.problem is not None for one in ran)
-    click.echo(f"{len(policies.policies)} policies, {len(ran)} cases, {failed} failed.")
+    click.echo(f"{count(len(policies.policies), 'policy')}, {count(len(ran), 'case')}, {failed} failed.")
     return ERROR if problems else DONE
 
 

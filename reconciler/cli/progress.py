@@ -5,15 +5,13 @@ The bar is on standard error, since the report goes to standard output. `rich` i
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING
 
 from reconciler.applying.events import Begun, Event, Progress, RollingBack, Step, silently
+from reconciler.cli.common import print_line
 from reconciler.rendering.events_json import event_json
 from reconciler.rendering.text import printable
 
@@ -37,11 +35,6 @@ def shown_progress(output: str) -> Iterator[Progress]:
 def print_event(event: Event) -> None:
     """One JSON object on one line, at once."""
     print_line(event_json(event))
-
-
-def print_line(value: dict[str, Any]) -> None:
-    """The same for what is no event of the transaction."""
-    click.echo(json.dumps(value, ensure_ascii=False))
 
 
 def _bar() -> RichProgress:

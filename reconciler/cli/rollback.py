@@ -11,6 +11,7 @@ import click
 from reconciler.applying.apply import Special
 from reconciler.applying.history import Author, entry
 from reconciler.applying.hold import active
+from reconciler.applying.journal import unfinished
 from reconciler.applying.lock import apply_lock
 from reconciler.applying.past import plan_return
 from reconciler.cli.common import (
@@ -20,20 +21,19 @@ from reconciler.cli.common import (
     open_reader,
     open_target,
     state_directory,
+    tell_interrupted,
     tells_errors,
 )
 from reconciler.cli.guarded import judged_return
 from reconciler.cli.guardrails import guardrail_options, refuse_blocked, tell_findings
 from reconciler.cli.inputs import inputs_options
-from reconciler.cli.plan import exit_code, print_plan
-from reconciler.cli.progress import print_line
+from reconciler.cli.planning import exit_code, print_plan
 from reconciler.cli.running import Run, apply_format_option, parallelism_option
 from reconciler.cli.saved import estate_option, refuse_incomplete
 from reconciler.cli.selecting import delete_option, prune_of
 from reconciler.expected import ExpectedError
 from reconciler.model import Position
 from reconciler.pipeline import Planned
-from reconciler.rendering.events_json import plan_event
 from reconciler.targets.target import Reader
 
 if TYPE_CHECKING:
@@ -88,11 +88,10 @@ def rollback(
     Exit code 0: done, or nothing to do; 1: an error (with --dry-run 2: there are changes).
     """
     state = state_directory(ctx)
-    if dry_run:
+    if dry_run or not (yes or sys.stdin.isatty()):
         with open_reader(ctx) as reader:
             planned, _ = _planned(ctx, reader, number, guard=guard, estate=estate)
-        _show(planned, output, is_all=True)
-        return exit_code(planned)
+        return _look(ctx, planned, output, refuses=not dry_run)
     state.make()
     author = Author(current_user())
     run = Run(output=output, parallelism=parallelism)
@@ -100,7 +99,8 @@ def rollback(
         applier = run.applier(target, state, author)
         run.settle(applier)
         planned, special = _planned(ctx, target, number, guard=guard, estate=estate)
-        _show(planned, output)
+        if planned.plan.is_empty or output != "json":  # which has it in the report, unless there will be none
+            print_plan(planned, output)
         if planned.plan.is_empty:
             return DONE
         refuse_blocked(planned)
@@ -128,19 +128,20 @@ def _shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _show(planned: Planned, output: str, *, is_all: bool = False) -> None:
-    """As JSON the plan is a part of the report, unless there will be none: it is all that is said."""
-    if output == "ndjson":
-        print_line(plan_event(planned.plan))
-    elif is_all or output == "text" or planned.plan.is_empty:
-        print_plan(planned, output)
+def _look(ctx: click.Context, planned: Planned, output: str, *, refuses: bool) -> int:
+    """Show it and no more. `refuses`: somebody wants it done, and there is nobody to ask."""
+    tell_interrupted(ctx)
+    print_plan(planned, output)
+    code = exit_code(planned)
+    is_idle = code == DONE and not unfinished(state_directory(ctx).journals)
+    if refuses and code != ERROR and not is_idle:
+        raise ExpectedError(NO_ANSWER)
+    return code
 
 
 def _is_agreed(*, yes: bool) -> bool:
     if yes:
         return True
-    if not sys.stdin.isatty():
-        raise ExpectedError(NO_ANSWER)
     if click.confirm("Go back to this?", default=False, err=True):
         return True
     click.echo("Nothing was changed.", err=True)

@@ -17,11 +17,11 @@ import click
 from reconciler.applying.apply import PLAIN, Applier, ApplyLeftError, Special
 from reconciler.applying.history import Author
 from reconciler.applying.journal import unfinished
-from reconciler.applying.recovery import recover
+from reconciler.applying.recovery import recover, refuse_unsettled
 from reconciler.applying.transaction import DEFAULT_PARALLELISM
 from reconciler.applying.verify import Verifier
-from reconciler.cli.common import DONE, ERROR, print_json, print_text, uses_colour
-from reconciler.cli.progress import print_line, shown_progress
+from reconciler.cli.common import DONE, ERROR, print_json, print_line, print_text, uses_colour
+from reconciler.cli.progress import shown_progress
 from reconciler.model import Report
 from reconciler.pipeline import Planned
 from reconciler.rendering.events_json import finished_event, report_json
@@ -70,12 +70,13 @@ class Run:
         )
 
     def settle(self, applier: Applier) -> None:
-        """Finish or take back what an interrupted apply left, and tell."""
+        """Finish or take back what an apply left unfinished, and tell. Raises TargetError when that cannot be done."""
         with self._stop.on_signal():
             for journal in unfinished(applier.state.journals):
-                click.echo(f"Apply {journal.state.apply_id} was interrupted; settling it first.", err=True)
+                click.echo(f"{journal.state.unsettled}; settling it first.", err=True)
             for report in recover(applier):
                 print_text(render_report_text(report, colour=False), err=True)
+            refuse_unsettled(applier.state.journals)
 
     def carry_out(self, applier: Applier, planned: Planned, *, special: Special = PLAIN) -> int:
         """Do it, tell what became of it, and return the exit code."""

@@ -12,7 +12,6 @@ import click
 
 from reconciler.expected import ExpectedError
 from reconciler.model import Key, Prune, Selection
-from schemas.v1.kinds import KINDS
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 _PREFIX = "reconciler.selecting."
@@ -73,6 +72,11 @@ def selection_of(ctx: click.Context) -> Selection:
     return Selection(ctx.meta.get(f"{_PREFIX}only", ()), ctx.meta.get(f"{_PREFIX}exclude", ()))
 
 
+def is_everything(ctx: click.Context) -> bool:
+    """True when none of the four options is given: the whole estate, and nothing is deleted."""
+    return not any(ctx.meta.get(f"{_PREFIX}{name}") for name in ("only", "exclude", "prune", "delete"))
+
+
 def prune_of(ctx: click.Context) -> Prune:
     """What --prune and --delete say. Raises ExpectedError for what names no resource."""
     named = frozenset(_key(text) for text in ctx.meta.get(f"{_PREFIX}delete", ()))
@@ -80,6 +84,8 @@ def prune_of(ctx: click.Context) -> Prune:
 
 
 def _key(text: str) -> Key:
+    from schemas.v1.kinds import KINDS
+
     kind, _, name = text.partition("/")
     if kind in KINDS and name:
         return Key(kind, name)

@@ -121,7 +121,7 @@ def _keep_applied(stage: _Stage, *, target: EmbeddedTarget, lease: Lease, wish: 
     guard = Guard(environment=stage.inputs.environment)
     healing = Healing(
         ledger,
-        judge=lambda planned: judged(planned, feed, guard),
+        judge=lambda planned: judged(planned, feed, guard, history=state.history),
         origin=origin_of(guard, stage.directory),
     )
     rounds = Rounds(planner, applier, feed, tell=tell, healing=healing)
@@ -183,7 +183,7 @@ def tell(notice: Notice) -> None:
 
 @tell.register
 def _(notice: notices.Recovered) -> None:
-    click.echo("An apply had been interrupted:")
+    click.echo("An apply had been left unfinished:")
     print_text(render_report_text(notice.report, colour=uses_colour()))
 
 

@@ -103,8 +103,8 @@ def _(notice: notices.Applied) -> Event:
 
 @event_of.register
 def _(notice: notices.Recovered) -> Event:
-    outcome = "finished" if notice.report.is_success else f"settled: {notice.report.error}"
-    text = f"An apply had been interrupted; it was {outcome}"
+    became = "; it was finished" if notice.report.is_success else f": {notice.report.error}"
+    text = f"An apply had been left unfinished{became}"
     return Event("recovered", "warning", text, _report(notice.report))
 
 
@@ -168,6 +168,16 @@ def _(notice: notices.Revision) -> Event:
     return Event(
         "revision", "info", text, {"reference": notice.reference, "commit": notice.commit}, is_news=False
     )
+
+
+@event_of.register
+def _(notice: notices.Fetched) -> Event | None:
+    """Said only when it did not work before."""
+    if not notice.failures:
+        return None
+    failures = "a failure" if notice.failures == 1 else f"{notice.failures} failures"
+    text = f"git fetch {notice.remote} works again, after {failures}"
+    return Event("fetched", "info", text, {"failures": notice.failures})
 
 
 @event_of.register

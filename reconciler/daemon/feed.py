@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from reconciler.applying.history import git_commit
-from reconciler.daemon.notices import FetchFailed, Notice, Revision
+from reconciler.daemon.notices import Fetched, FetchFailed, Notice, Revision
 from reconciler.daemon.watch import Contents
 from reconciler.declared.source import DirectorySource, Source
 from reconciler.review.git import Blobs, GitError, Repository
@@ -39,7 +39,7 @@ NOTHING = Look(has_changed=False)
 
 
 class Feed(Protocol):
-    """Where declarations come from."""
+    """Where declarations come from. One thread looks, another one reads and refers."""
 
     @property
     def watched(self) -> Path | None:
@@ -70,14 +70,17 @@ class _Referred:
     def __init__(self) -> None:
         self._contents = Contents()
         self._files: frozenset[Path] = frozenset()
+        self._lock = threading.Lock()
 
     def has_changed(self) -> bool:
-        return self._contents.has_changed(self._files)
+        with self._lock:
+            return self._contents.has_changed(self._files)
 
     def refer_to(self, files: frozenset[Path]) -> None:
-        if files != self._files:
-            self._files = files
-            self._contents.has_changed(files)
+        with self._lock:
+            if files != self._files:
+                self._files = files
+                self._contents.has_changed(files)
 
 
 class DirectoryFeed:
@@ -182,8 +185,11 @@ class GitFeed:
         times = 0
         while not self._stop.is_set():
             error = fetch(self._repository.root, remote)
-            times = 0 if error is None else times + 1
-            if error is not None:
+            if error is None:
+                self._tell(Fetched(remote, failures=times))
+                times = 0
+            else:
+                times += 1
                 self._tell(FetchFailed(error, interval, times))
             ring()
             self._stop.wait(interval)

@@ -19,6 +19,8 @@ from pathlib import Path
 from reconciler.state import append_private
 
 FORMAT = "reconciler/ledger/v1"
+#: Failed applies that are remembered with the configuration that they were of.
+MOST_FAILURES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class _Book:
     good_digest: str = ""
     barred: str = ""
     barred_error: str = ""
+    failures: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
 
 
@@ -69,7 +72,6 @@ class Ledger:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
-        self.patience = patience
         self.patience = patience
         self._chance = chance
         self._clock = clock
@@ -149,6 +151,16 @@ class Ledger:
             account.retry_at = self._clock() + self.patience.wait(account.failures, chance=self._chance)
             account.error = error
         self._save()
+
+    def is_to_blame(self, digest: str, failure: str) -> bool:
+        """True when this failed apply (its time) was of this configuration: whichever was declared when it was first
+        heard of. The history does not tell apart what differs in secrets and certificates' files alone."""
+        failures = self._book.failures
+        if failure not in failures:
+            failures[failure] = digest
+            self._book.failures = dict(list(failures.items())[-MOST_FAILURES:])
+            self._save()
+        return failures[failure] == digest
 
     def bar(self, digest: str, error: str) -> None:
         """Do not apply this configuration again."""

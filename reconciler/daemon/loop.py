@@ -3,7 +3,8 @@ die of what it is fed.
 
     wait (files, SIGHUP, interval, retry)  →  look at the content  →  [a word at once]  →  [quiet]  →  a round
 
-A round that only tells reads in another thread first, so that a word about a saved file never waits for it.
+Words and rounds are made in threads of their own, one of each at a time: a word about a saved file does not wait for a
+round, and a wish to stop waits for neither, but for what is being written.
 
 Broken files leave the last good configuration live, a failed apply has been rolled back, and both are told. What may go
 away by itself (another apply holds the lock, the runtime does not answer) is tried again, later each time; so is an
@@ -15,7 +16,6 @@ from __future__ import annotations
 
 import random
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -24,7 +24,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.applying.apply import ApplyLeftError
 from reconciler.applying.hold import HoldError
 from reconciler.applying.journal import JournalError
 from reconciler.applying.lock import LockedError
@@ -33,9 +32,11 @@ from reconciler.daemon.feed import NOTHING, Feed, Look
 from reconciler.daemon.lease import LeaseLostError
 from reconciler.daemon.ledger import take_releases
 from reconciler.daemon.notices import Failed
-from reconciler.daemon.planner import Ahead, Planner
+from reconciler.daemon.planner import Planner, Word
 from reconciler.daemon.rounds import Rounds, Tell
+from reconciler.daemon.unrest import Unrest
 from reconciler.daemon.watch import Watcher
+from reconciler.meanwhile import Meanwhile
 from reconciler.review.git import GitError
 from reconciler.secret import SecretError
 from reconciler.targets.target import TargetError
@@ -47,12 +48,9 @@ FIRST_RETRY = 2.0
 LAST_RETRY = 60.0
 #: Seconds after which files are looked at without a notification.
 LOOK_EVERY = 2.0
-#: Seconds of quiet before what was saved is applied, so that half a checkout is not; and how long to wait for it.
-QUIET = 0.2
-LONGEST_UNREST = 10.0
 #: Seconds after a word was said at once until everything is read to confirm it.
 CONFIRM_AFTER = 2.0
-#: Seconds that a thread keeps the interpreter while it reads ahead. Looking at the files gives it away hundreds of
+#: Seconds that a thread keeps the interpreter while a round goes on. Looking at the files gives it away hundreds of
 #: times, and with the usual 5 ms would wait a second to get it back.
 SWITCH_INTERVAL = 0.0005
 
@@ -92,45 +90,18 @@ class Outside:
     releases: Path | None = None
 
 
-class _Reading:
-    """What a round needs, on its way in a thread of its own. `is_outdated`: something was saved since it began."""
-
-    def __init__(self, read: Callable[[], Ahead], ring: Callable[[], None], *, has_news: bool) -> None:
-        self.has_news = has_news
-        self.is_outdated = False
-        self._read = read
-        self._ring = ring
-        self._found: Ahead | None = None
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="read ahead", daemon=True)
-        self._thread.start()
-
-    @property
-    def is_done(self) -> bool:
-        """True when the result is there."""
-        return self._found is not None or self._error is not None
-
-    def result(self) -> Ahead:
-        """Raises what reading raised."""
-        if self._error is not None:
-            raise self._error
-        assert self._found is not None
-        return self._found
-
-    def _run(self) -> None:
-        usual = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_INTERVAL)
-        try:
-            self._found = self._read()
-        except Exception as error:  # noqa: BLE001 - raised again by `result`
-            self._error = error
-        finally:
-            sys.setswitchinterval(usual)
-        self._ring()
+def _giving_way(act: Callable[[], T]) -> T:
+    """What `act` returns; other threads get the interpreter back sooner than usual."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        return act()
+    finally:
+        sys.setswitchinterval(usual)
 
 
 class Loop:
-    """One feed, followed."""
+    """One feed, followed. What may hang goes on in other threads, so that a wish to stop never waits for the target."""
 
     def __init__(self, feed: Feed, planner: Planner, rounds: Rounds, *, tell: Tell, outside: Outside) -> None:
         self._feed = feed
@@ -141,46 +112,63 @@ class Loop:
         self._outside = outside
         self._retry_in = FIRST_RETRY
         self._due: float | None = None
+        self._unrest = Unrest()
         self._is_stale = True
-        self._reading: _Reading | None = None
+        self._round: Meanwhile[bool | None] | None = None
+        self._round_reads = True
+        self._is_outdated = False  # something was saved since the round that goes on began
+        self._word: Meanwhile[Word | None] | None = None
+        self._asks_again = False  # something was saved since the word was asked for
         self._look_error: str | None = None
 
     def run(self) -> None:
-        """Until the wish to stop. Raises LeaseLostError."""
+        """Until the wish to stop, and the end of what is being written. Raises LeaseLostError."""
         watcher = Watcher(self._feed.watched, self._wish.bell.ring) if self._feed.watched else None
         self._feed.start(self._wish.bell.ring, self._tell)
         if watcher is not None:
             watcher.start()
         try:
             self._look()
-            self.round(has_news=True)
+            self._begin_round(has_news=True)
             while not self._wish.stop:
                 self._wait_and_act()
         finally:
+            self._wish.ask_stop()
             self._feed.stop()
             if watcher is not None:
                 watcher.stop()
+            self._rounds.settle()
 
     def round(self, *, has_news: bool) -> bool:
-        """One round; true when nothing stood in its way. Errors are told, never raised, but for the lease's."""
-        self._begin()
-        return self._round(has_news=has_news, ahead=None)
+        """One round, to its end; true when nothing stood in its way. Errors are told, never raised, but for the
+        lease's."""
+        self._begin_round(has_news=has_news)
+        return self._end_round()
 
-    def _begin(self) -> None:
+    # -- rounds --------------------------------------------------------------------------------------------------------
+
+    def _begin_round(self, *, has_news: bool) -> None:
         self._wish.now = False
         self._due = None if self._outside.interval is None else time.monotonic() + self._outside.interval
+        self._round_reads = has_news or self._is_stale
+        self._is_stale = self._is_outdated = False
+        run = partial(
+            self._rounds.run, has_news=has_news, reads=self._round_reads, is_in_vain=self._is_in_vain
+        )
+        self._round = Meanwhile(partial(_giving_way, run), ring=self._wish.bell.ring, name="round")
 
-    def _round(self, *, has_news: bool, ahead: Callable[[], Ahead] | None) -> bool:
-        def run() -> bool:
-            if ahead is not None:
-                self._planner.adopt(ahead())
-            return self._rounds.run(has_news=has_news, reads=has_news or self._is_stale)
+    def _is_in_vain(self) -> bool:
+        """A round that only tells says nothing about files that have been saved again meanwhile."""
+        return self._wish.stop or (self._is_outdated and not self._rounds.heals)
 
-        is_done = self._guarded(run) is not None
+    def _end_round(self) -> bool:
+        running, self._round = self._round, None
+        is_done = running is not None and self._guarded(running.result) is not None
         if is_done:
-            self._is_stale = False
             self._retry_in = FIRST_RETRY
             self._due_in(self._rounds.next_try())
+        else:
+            self._is_stale = self._is_stale or self._round_reads
         return is_done
 
     # -- waiting -------------------------------------------------------------------------------------------------------
@@ -191,39 +179,37 @@ class Loop:
         self._outside.check()
         if self._wish.stop:
             return
+        if self._word is not None and self._word.is_done:
+            self._tell_word(self._word)
+        if self._round is not None and self._round.is_done:
+            self._end_round()
         look = self._look()
         if look.has_changed:
             self._react(look)
-        self._finish_reading()
-        if self._is_asked() or (self._due is not None and time.monotonic() >= self._due):
-            self._act(has_news=look.has_changed or self._wish.now)
+        self._act()
 
     def _patience(self) -> float:
-        """Seconds until the next look. What is due while a reading goes on waits for it, and its end rings."""
-        if self._due is None or self._reading is not None:
+        """Seconds until the next look. What goes on rings at its end, and what is due waits for that."""
+        at = self._due if self._unrest.until is None else self._unrest.until
+        if at is None or self._is_busy():
             return LOOK_EVERY
-        return min(LOOK_EVERY, self._due - time.monotonic())
+        return min(LOOK_EVERY, at - time.monotonic())
 
-    def _act(self, *, has_news: bool) -> None:
-        """A round now, or as soon as what it needs has been read; one that writes reads under its lock."""
-        if self._rounds.heals:
-            self.round(has_news=has_news)
-        elif self._reading is None:
-            self._begin()
-            reads = has_news or self._is_stale or self._rounds.must_read
-            read = partial(self._planner.look_ahead, reads=reads)
-            self._reading = _Reading(read, self._wish.bell.ring, has_news=has_news)
+    def _is_busy(self) -> bool:
+        return self._round is not None or self._word is not None
 
-    def _finish_reading(self) -> None:
-        """The round of what was read; none when something was saved meanwhile, since another one is due then."""
-        if (reading := self._reading) is None or not reading.is_done:
+    def _act(self) -> None:
+        """Begin the round that is due, asked for, or of files that are quiet now."""
+        if self._is_busy() or self._unrest.goes_on():
             return
-        self._reading = None
-        if not reading.is_outdated:
-            self._round(has_news=reading.has_news, ahead=reading.result)
+        is_due = self._due is not None and time.monotonic() >= self._due
+        if self._is_asked() or is_due:
+            self._begin_round(has_news=self._wish.now)
 
     def _look(self) -> Look:
         """What cannot be looked at has not changed; that is told once."""
+        if self._is_pinned():
+            return NOTHING
         try:
             look = self._feed.look()
         except (GitError, OSError) as error:
@@ -234,6 +220,10 @@ class Loop:
         self._look_error = None
         return look
 
+    def _is_pinned(self) -> bool:
+        """An apply of a commit must not see the next one; there is no word at once about those."""
+        return self._round is not None and self._rounds.heals and self._feed.watched is None
+
     def _is_asked(self) -> bool:
         """Also takes in what was released since."""
         patterns = take_releases(self._outside.releases) if self._outside.releases else []
@@ -241,27 +231,32 @@ class Loop:
         return self._wish.now or bool(patterns)
 
     def _react(self, look: Look) -> None:
-        """Say at once what a saved file means, if that can be; then a round, at once or when it is quiet."""
-        self._is_stale = True
-        if self._reading is not None:
-            self._reading.is_outdated = True
-        plan = self._guarded(lambda: self._planner.quick(look.edited))
-        if plan is not None:
-            self._rounds.tell_quick(plan, self._planner.live)
+        """Find out at once what a saved file means, if that can be; then comes a round, at once or when it is quiet."""
+        self._is_stale = self._is_outdated = True
+        self._planner.note_saved(look.edited)
         if self._rounds.heals:
-            self._wait_until_quiet()
+            self._unrest.begin()
             self._wish.now = True
-        elif plan is not None:
-            self._due_in(CONFIRM_AFTER)
+        if self._word is None:
+            self._ask_for_word()
         else:
-            self._wish.now = True
+            self._asks_again = True
 
-    def _wait_until_quiet(self) -> None:
-        until = time.monotonic() + LONGEST_UNREST
-        while time.monotonic() < until and not self._wish.stop:
-            self._wish.bell.wait(QUIET)
-            if not self._look().has_changed:
-                return
+    def _ask_for_word(self) -> None:
+        self._asks_again = False
+        self._word = Meanwhile(self._planner.quick, ring=self._wish.bell.ring, name="word")
+
+    def _tell_word(self, word: Meanwhile[Word | None]) -> None:
+        self._word = None
+        found = self._guarded(word.result)
+        if found is not None:
+            self._rounds.tell_quick(found)
+        if self._asks_again:
+            self._ask_for_word()
+        elif found is None:
+            self._wish.now = True
+        else:
+            self._due_in(CONFIRM_AFTER)
 
     def _due_in(self, seconds: float | None) -> None:
         if seconds is not None:
@@ -274,7 +269,7 @@ class Loop:
         """What `act` returns, or None when it raised and that has been told."""
         try:
             return act()
-        except (LeaseLostError, ApplyLeftError):
+        except LeaseLostError:
             raise
         except (LockedError, TargetError, GitError) as error:
             self._try_again(str(error))

@@ -34,6 +34,7 @@ class Metrics:
         self._broken: str | None = None
         self._barred: str | None = None
         self._blocked: str | None = None
+        self._unfetched: str | None = None
         self._is_standby = False
         self._is_leading = False
         self._ended_at: float | None = None
@@ -51,6 +52,9 @@ class Metrics:
         self._failures = self._counter("failures", "Rounds that could not be done.", "expected")
         self._flaps = self._counter("flapping", "Resources that were left alone for flapping.", "kind")
         self._fetches = self._counter("fetch_failures", "Fetches of the git reference that failed.")
+        self._fetched_at = self._gauge(
+            "fetch_last_success_timestamp_seconds", "When the git reference was last fetched; 0: never."
+        )
         self.deliveries = self._counter(
             "webhook_deliveries", "Webhook messages, by what became of them.", "outcome"
         )
@@ -77,7 +81,7 @@ class Metrics:
         """Every reason not to trust this daemon now; none when it stands by."""
         if self._is_standby:
             return []
-        reasons = (self._failure, self._broken, self._barred, self._blocked)
+        reasons = (self._failure, self._broken, self._barred, self._blocked, self._unfetched)
         found = [reason for reason in reasons if reason]
         silent = self._clock() - (self._ended_at or self._started_at)
         if self._longest_silence is not None and silent > self._longest_silence:
@@ -150,8 +154,14 @@ class Metrics:
         self._flaps.labels(notice.key.kind).inc()
 
     @take.register
+    def _(self, notice: notices.Fetched) -> None:
+        self._fetched_at.set(self._clock())
+        self._unfetched = None
+
+    @take.register
     def _(self, notice: notices.FetchFailed) -> None:
         self._fetches.inc()
+        self._unfetched = f"what is declared may be old: {notice.error}"
 
     @take.register
     def _(self, notice: notices.Standby) -> None:

@@ -126,6 +126,14 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched:
+    """`git fetch` worked, after so many failures in a row."""
+
+    remote: str
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FetchFailed:
     """`git fetch` did not work; what was fetched before stays in use. `times` in a row."""
 
@@ -191,6 +199,7 @@ Notice = (
     | Applied
     | Failed
     | Revision
+    | Fetched
     | FetchFailed
     | Standby
     | Leading

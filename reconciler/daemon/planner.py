@@ -1,9 +1,9 @@
 """Plans for the daemon: one from everything, and one in milliseconds when a file was saved.
 
 The same functions as `reconcile plan`, with what was read before kept in memory: declarations by content hash, the live
-state by revision. What takes long can be done ahead, in another thread, while quick plans are made. It only looks. It
-keeps the last good configuration, so that drift is still seen, and healed, while the files are broken. `rounds` and
-`loop` call it.
+state by revision. A quick plan can be made at any time, also while a whole one is on its way in another thread. It only
+looks. It keeps the last good configuration, so that drift is still seen, and healed, while the files are broken.
+`rounds` and `loop` call it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from reconciler.applying.secrets import digests
 from reconciler.daemon.feed import Feed
 from reconciler.daemon.live_view import LiveView, Moment
+from reconciler.daemon.saved import Saved
 from reconciler.declared.cache import MemoryCache
 from reconciler.declared.incremental import edited
 from reconciler.declared.layout import Inputs
@@ -35,7 +37,7 @@ Holds = Callable[[], tuple[Hold, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Good:
+class Good:
     """A configuration without errors, its warnings, and the keyed digests of its secrets."""
 
     loaded: Loaded
@@ -49,9 +51,9 @@ class View:
     """A plan and what it was made from. `aim` is over the configuration and its secrets: equal for two configurations
     that an apply cannot tell apart. `moves` are changes that would leave mail behind, and are never applied."""
 
+    good: Good
     planned: Planned
     seen: Moment
-    digests: Digests
     aim: str
     holds: tuple[Hold, ...] = ()
     moves: tuple[Diagnostic, ...] = ()
@@ -61,23 +63,23 @@ class View:
         return make_plan(
             self.planned.desired,
             self.planned.live,
-            digests=self.digests,
+            digests=self.good.digests,
             selection=selection,
             holds=self.holds,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
-    """What was found before a round began: the files (None: they are what they were), and the plan, if there can be
-    one."""
+class Word:
+    """A plan that was made quickly, and what was live then."""
 
-    files: _Good | Rejected | None
-    view: View | None
+    plan: Plan
+    live: LiveState
 
 
 class Planner:
-    """One feed against one reader. A quick plan is for plain directories alone."""
+    """One feed against one reader. One thread makes whole plans (`read`, `view`, `adopt`), another one may make quick
+    ones meanwhile, and a third notes what was saved."""
 
     def __init__(
         self, feed: Feed, reader: Reader, inputs: Inputs = NO_INPUTS, *, holds: Holds = lambda: ()
@@ -88,46 +90,19 @@ class Planner:
         self._holds = holds
         self._cache = MemoryCache()
         self._live = LiveView(reader)
-        self._good: _Good | None = None
+        self._saved = Saved()
+        self._lock = threading.Lock()
         self._last: View | None = None
-        self._ahead: Ahead | None = None
-        #: The files saved since the good configuration was read, with their hashes then; None: more has changed.
-        self._saved: Mapping[Path, str] | None = {}
 
     @property
     def has_good(self) -> bool:
         """True when there was a configuration without errors since the start."""
-        return self._good is not None
+        return self._last is not None
 
-    @property
-    def live(self) -> LiveState | None:
-        """What was live when it was last looked at whole."""
-        return self._last.planned.live if self._last else None
-
-    def look_ahead(self, *, reads: bool) -> Ahead:
-        """What the next `read` (only if it `reads`) and `plan` would find; may run in another thread, beside `quick`.
-        Raises TargetError, GitError."""
-        files = self._load() if reads else None
-        good = files if isinstance(files, _Good) else self._good
-        return Ahead(files, self._view(good) if good else None)
-
-    def adopt(self, ahead: Ahead) -> None:
-        """Let the next `read` and `plan` use this."""
-        self._ahead = ahead
-
-    def read(self) -> Rejected | None:
-        """Read the files; what is wrong with them, if they are not to be used. Raises TargetError, GitError."""
-        found = self._ahead.files if self._ahead else None
-        found = found or self._load()
-        if isinstance(found, Rejected):
-            return found
-        self._settle_memory()
-        self._good = found
-        self._saved = {}
-        self._feed.refer_to(referred_files(found.desired))
-        return None
-
-    def _load(self) -> _Good | Rejected:
+    def read(self) -> Good | Rejected:
+        """Read the files. Raises TargetError, GitError."""
+        with self._lock:
+            self._saved.begin_reading()
         with self._feed.open() as source:
             inputs = self._inputs
             loaded = load(
@@ -139,50 +114,70 @@ class Planner:
         diagnostics = (*loaded.diagnostics, *problems)
         if has_errors(diagnostics):
             return Rejected(diagnostics, loaded.sources)
-        return _Good(loaded, loaded.desired, found, diagnostics)
+        return Good(loaded, loaded.desired, found, diagnostics)
 
-    def plan(self) -> View | None:
-        """The last good configuration against what is live now; None when there is none. Raises TargetError."""
-        ahead, self._ahead = self._ahead, None
-        if self._good is not None:
-            self._last = (ahead and ahead.view) or self._view(self._good)
-        return self._last
-
-    def _view(self, good: _Good) -> View:
+    def view(self, good: Good | None = None) -> View | None:
+        """This configuration, or the last good one, against what is live now; None when there is none. Raises
+        TargetError."""
+        good = good or (self._last.good if self._last else None)
+        if good is None:
+            return None
         seen = self._live.refresh(_specs(good.desired))
         holds = self._holds()
         plan = make_plan(good.desired, seen.live, digests=good.digests, holds=holds)
         planned = Planned(good.desired, seen.live, plan, good.diagnostics, good.loaded.sources, good.digests)
         moves = tuple(move_problems(plan, good.desired, seen.live))
-        return View(planned, seen, good.digests, _aim(good), holds, moves)
+        return View(good, planned, seen, _aim(good), holds, moves)
+
+    def adopt(self, view: View) -> None:
+        """What is read and planned from now on starts here."""
+        is_new = self._last is None or view.good is not self._last.good
+        if is_new:
+            self._settle_memory()
+            self._feed.refer_to(referred_files(view.good.desired))
+        with self._lock:
+            self._last = view
+            if is_new:
+                self._saved.adopt_reading()
+        self._live.settle(view.seen)
 
     def _settle_memory(self) -> None:
         """What was read stays for long: the collector need not walk over it again and again, which would take longer
         than a quick plan. Reading leaves no cycles behind, but the start of the program does."""
-        if self._good is None:
+        if self._last is None:
             gc.collect()
         gc.freeze()
 
-    def quick(self, before: Mapping[Path, str]) -> Plan | None:
-        """A plan after these files were saved (none: anything may have happened) and all that were since the last
-        reading, if that can be told without reading everything. Raises TargetError."""
-        self._saved = {**before, **self._saved} if before and self._saved is not None else None
-        good, last = self._good, self._last
-        if good is None or last is None or self._saved is None or self._inputs != NO_INPUTS:
+    def note_saved(self, before: Mapping[Path, str]) -> None:
+        """These files were saved, and held something with these hashes before; none: anything may have happened."""
+        with self._lock:
+            self._saved.note(before)
+
+    def quick(self) -> Word | None:
+        """A plan after all files that were saved since the last adopted reading began, if that can be told without
+        reading everything. Raises TargetError."""
+        with self._lock:
+            last, saved = self._last, self._saved.all()
+        if last is None or saved is None:
             return None
         with self._feed.open() as source:
-            found = edited(good.loaded, source, before=self._saved, cache=self._cache)
-        if found is None or self._live.has_moved(last.seen, _specs(found.desired)):
+            environment = self._inputs.environment
+            found = edited(last.good.loaded, source, before=saved, cache=self._cache, environment=environment)
+        if found is None or self._holds():
             return None
-        if self._holds():
+        news = self._live.since(last.seen, _specs(found.desired))
+        if news is None:
             return None
-        return self._plan_some(found.desired, found.keys, last)
+        return self._plan_some(found.desired, found.keys | news.moved, last=last, live=news.live)
 
-    def _plan_some(self, desired: Desired, keys: Iterable[Key], last: View) -> Plan | None:
+    def _plan_some(
+        self, desired: Desired, keys: frozenset[Key], *, last: View, live: LiveState
+    ) -> Word | None:
         """What else is declared was equal to what is live, and neither has changed. How far it reaches is not counted:
         that takes a look at every mailbox."""
-        live = last.planned.live
-        wanted = {*keys, *(change.key for change in last.planned.plan.changes), *_servers(desired)}
+        before = last.planned.plan
+        pending = {key for change in before.changes for key in (change.key, change.live_key)}
+        wanted = {*keys, *pending, *_servers(desired)}
         part = Desired(
             {key: desired.resources[key] for key in wanted if key in desired.resources}, desired.digest
         )
@@ -191,8 +186,8 @@ class Planner:
         if problems:
             return None
         plan = make_plan(part, theirs, digests=secrets)
-        before = last.planned.plan
-        return replace(plan, undeclared=before.undeclared, unreadable=before.unreadable, reach=Reach())
+        whole = replace(plan, undeclared=before.undeclared, unreadable=before.unreadable, reach=Reach())
+        return Word(whole, live)
 
 
 def referred_files(desired: Desired) -> frozenset[Path]:
@@ -218,11 +213,11 @@ def _servers(desired: Desired) -> Iterable[Key]:
     return (key for key in desired.resources if key.kind == "Server")
 
 
-def _aim(good: _Good) -> str:
+def _aim(good: Good) -> str:
     secrets = sorted([*key, sorted(found.items())] for key, found in good.digests.items())
-    # A thumbprint that was read from a file is no part of the configuration's digest.
+    # What was read from a certificate's file is no part of the configuration's digest.
     thumbprints = sorted(
-        [*key, resource.spec.thumbprint or ""]
+        [*key, resource.spec.thumbprint or "", *resource.spec.chain]
         for key, resource in good.desired.resources.items()
         if isinstance(resource.spec, Certificate)
     )

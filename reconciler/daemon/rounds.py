@@ -5,11 +5,13 @@
         →  apply the rest as `reconcile apply` does  →  remember what became of it
 
 Errors that a round cannot do anything about are raised; `loop` survives them. In the mode `report` nothing is written,
-not even to the state directory.
+not even to the state directory. A round that is in vain ends before it tells or writes what it found. Its thread may be
+left behind while it reads, but not while it writes.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -21,19 +23,20 @@ from reconciler.applying.apply import Applier, Special
 from reconciler.applying.history import Author, failed_configuration
 from reconciler.applying.journal import unfinished
 from reconciler.applying.lock import apply_lock
-from reconciler.applying.recovery import recover
+from reconciler.applying.recovery import recover, refuse_unsettled
 from reconciler.daemon import notices
 from reconciler.daemon.feed import Feed
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.notices import Notice
-from reconciler.daemon.planner import Planner, View
+from reconciler.daemon.planner import Good, Planner, View, Word
 from reconciler.daemon.restraint import blamed, chosen
 from reconciler.model import Action, Change, Diagnostic, Key, LiveState, Plan, Present, Report
-from reconciler.pipeline import Planned
+from reconciler.pipeline import Planned, Rejected
 from reconciler.verdict import UNJUDGED, Judged
 
 Tell = Callable[[Notice], None]
 Judge = Callable[[Planned], Judged]
+IsInVain = Callable[[], bool]
 
 
 def no_judge(_: Planned) -> Judged:
@@ -63,10 +66,12 @@ class Rounds:
         self._feed = feed
         self._tell = tell
         self._healing = healing
+        self._writing = threading.Lock()
         self._synced: set[Key] = set()
         self._broken: tuple[Diagnostic, ...] | None = None
         self._told: object = None
         self._left: Mapping[str, str] = {}
+        self._has_recovered = False
         self._blocked: tuple[Diagnostic, ...] = ()
         self._warnings: tuple[Diagnostic, ...] = ()
 
@@ -74,11 +79,6 @@ class Rounds:
     def heals(self) -> bool:
         """True when rounds may write."""
         return self._healing is not None
-
-    @property
-    def must_read(self) -> bool:
-        """True when the files were broken: what mends them may lie beside them."""
-        return self._broken is not None
 
     def next_try(self) -> float | None:
         """Seconds until a resource that waits may be tried again."""
@@ -91,46 +91,66 @@ class Rounds:
             self._tell(notices.Released(found))
             self._left = {}
 
-    def run(self, *, has_news: bool, reads: bool = True) -> bool:
-        """One round; false when the files are broken, barred or blocked, or an apply failed. `has_news`: something was
-        saved, so say also that nothing has to be done. `reads` False: the files are what they were. Raises LockedError,
-        TargetError, GitError, JournalError, HoldError, SecretError, OSError."""
+    def run(self, *, has_news: bool, reads: bool, is_in_vain: IsInVain) -> bool | None:
+        """One round; false when the files are broken, barred or blocked, or an apply failed, None when it was in vain.
+        `has_news`: something was saved, so say also that nothing has to be done. `reads` False: the files are what they
+        were. Raises LockedError, TargetError, GitError, JournalError, HoldError, SecretError, OSError."""
         started = time.monotonic()
         lock = apply_lock(self._applier.state.apply_lock, actor=self._applier.author.user)
         with lock if self._healing else nullcontext():
-            if self._healing:
-                self._recover()
-            view = self._view(has_news=has_news, reads=reads or self.must_read)
-            is_good = self._broken is None
-            if view is not None and self._healing:
-                is_good = self._heal(view, self._healing) and is_good
-        self._end(view, time.monotonic() - started, is_success=is_good)
+            self._recover(is_in_vain)
+            must_read = reads or self._broken is not None or not self._planner.has_good
+            files = self._planner.read() if must_read else None
+            if is_in_vain():
+                return None
+            self._tell_files(files, has_news=has_news)
+            view = self._planner.view(files if isinstance(files, Good) else None)
+            with self._writing:
+                if is_in_vain():
+                    return None
+                is_good = self._conclude(view, has_news=has_news)
+                self._end(view, time.monotonic() - started, is_success=is_good)
         return is_good
 
-    def tell_quick(self, plan: Plan, live: LiveState | None = None) -> None:
+    def settle(self) -> None:
+        """Wait until nothing is being written. Nothing will be once rounds are in vain."""
+        with self._writing:
+            return
+
+    def tell_quick(self, word: Word) -> None:
         """A plan that was made in milliseconds."""
+        plan = word.plan
         if not plan.is_empty and _signature(plan) != self._told:
             self._told = _signature(plan)
-            self._tell(notices.Found(plan, self._drifted(plan, live), is_quick=True))
+            self._tell(notices.Found(plan, self._drifted(plan, word.live), is_quick=True))
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
-    def _recover(self) -> None:
-        for report in recover(self._applier):
-            self._tell(notices.Recovered(report))
+    def _recover(self, is_in_vain: IsInVain) -> None:
+        with self._writing:
+            if self._healing and not is_in_vain():
+                for report in recover(self._applier):
+                    self._has_recovered = True
+                    self._tell(notices.Recovered(report))
+                refuse_unsettled(self._applier.state.journals)
 
-    def _view(self, *, has_news: bool, reads: bool) -> View | None:
-        rejected = self._planner.read() if reads or not self._planner.has_good else None
-        if rejected is None:
+    def _tell_files(self, files: Good | Rejected | None, *, has_news: bool) -> None:
+        """What is wrong with them, if they are not to be used; None: they are what they were."""
+        if not isinstance(files, Rejected):
             self._broken = None
-        elif has_news or rejected.diagnostics != self._broken:
-            self._broken = rejected.diagnostics
-            self._tell(notices.Broken(rejected.diagnostics, rejected.sources, self._planner.has_good))
-        view = self._planner.plan()
-        if view is not None:
-            self._tell_warnings(view)
-            self._tell_view(view, has_news=has_news and rejected is None)
-        return view
+        elif has_news or files.diagnostics != self._broken:
+            self._broken = files.diagnostics
+            self._tell(notices.Broken(files.diagnostics, files.sources, self._planner.has_good))
+
+    def _conclude(self, view: View | None, *, has_news: bool) -> bool:
+        """Use what was found: tell it, and heal."""
+        is_good = self._broken is None
+        if view is None:
+            return is_good
+        self._planner.adopt(view)
+        self._tell_warnings(view)
+        self._tell_view(view, has_news=has_news and is_good)
+        return (self._heal(view, self._healing) if self._healing else True) and is_good
 
     def _tell_view(self, view: View, *, has_news: bool) -> None:
         plan = view.planned.plan
@@ -164,8 +184,9 @@ class Rounds:
 
     def _heal(self, view: View, healing: Healing) -> bool:
         """Apply what may be applied; true unless that failed, or the whole is not to be applied."""
-        if healing.ledger.declare(view.aim):
+        if healing.ledger.declare(view.aim) or self._has_recovered:
             self._bar_if_it_failed(view, healing.ledger)
+        self._has_recovered = False
         choice = chosen(view, kinds=healing.kinds, ledger=healing.ledger)
         self._tell_left({**choice.held, **choice.left})
         if choice.is_nothing:
@@ -197,9 +218,13 @@ class Rounds:
         self._tell(notices.Applied(plan, report, drifted))
         if report.is_success:
             self._note_success(view, plan, drifted, healing.ledger)
-        elif not (self._applier.should_stop() or unfinished(self._applier.state.journals)):
+        elif not (self._applier.should_stop() or self._was_cut_off()):
             self._note_failure(view, plan, report, healing.ledger)
         return report.is_success
+
+    def _was_cut_off(self) -> bool:
+        """True when the target went away, which is nobody's fault; what it refuses is not that."""
+        return any(not journal.state.refused for journal in unfinished(self._applier.state.journals))
 
     def _note_success(self, view: View, plan: Plan, drifted: frozenset[Key], ledger: Ledger) -> None:
         self._synced |= {change.key for change in plan.changes}
@@ -220,7 +245,7 @@ class Rounds:
         """Whoever tried it: this daemon, the one before, or `reconcile apply`."""
         digest = view.planned.plan.configuration_digest
         failed = failed_configuration(self._applier.state.history, digest)
-        if failed is None or ledger.is_good(view.aim):
+        if failed is None or ledger.is_good(view.aim) or not ledger.is_to_blame(view.aim, failed.time):
             return False
         ledger.bar(view.aim, failed.error)
         self._tell(notices.Barred(digest, failed.error))

@@ -7,6 +7,7 @@ It ends in three ways: it was asked to (0), it lost the lease (1), or it may not
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 
 from reconciler.daemon import notices
@@ -27,12 +28,14 @@ class HeldError(Exception):
 
 
 def fan_out(tellers: Iterable[Tell]) -> Tell:
-    """Everybody is told of everything, in order."""
+    """Everybody is told of everything, in order, by one thread at a time."""
     listeners = tuple(tellers)
+    turn = threading.Lock()
 
     def tell(notice: Notice) -> None:
-        for listener in listeners:
-            listener(notice)
+        with turn:
+            for listener in listeners:
+                listener(notice)
 
     return tell
 

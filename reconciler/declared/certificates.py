@@ -8,7 +8,7 @@ key is parsed to compare its public half and forgotten. Called by `load`.
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,10 +23,11 @@ from reconciler.model import Diagnostic, Key, Resource, Severity
 from schemas.v1.certificate import Certificate
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.x509 import Certificate as PemCertificate
 
 _CERTIFICATE, _KEY = "certificateFile", "privateKeyFile"
+#: What a declaration leaves to the file that it names.
+FILLED_IN = ("thumbprint", "chain")
 
 
 class _BadFileError(Exception):
@@ -40,7 +41,8 @@ class _BadFileError(Exception):
 def resolve_certificates(
     resources: Mapping[Key, Resource], source: Source
 ) -> tuple[dict[Key, Resource], list[Diagnostic]]:
-    """The resources that name certificate files, with absolute paths and thumbprints; and what is wrong with them.
+    """The resources that name certificate files, with absolute paths and thumbprints, which stand where the file is
+    named; and what is wrong with them.
 
     From a source that holds no secrets, certificates count as far as they are there, and keys are not looked for."""
     resolved: dict[Key, Resource] = {}
@@ -48,7 +50,9 @@ def resolve_certificates(
     for key, resource in resources.items():
         if isinstance(resource.spec, Certificate) and resource.spec.certificate_file is not None:
             spec, found = _resolve(resource, resource.spec, source)
-            resolved[key] = replace(resource, spec=spec)
+            file = resource.position(_CERTIFICATE)
+            positions = {**dict.fromkeys(FILLED_IN, file), **resource.positions}
+            resolved[key] = replace(resource, spec=spec, positions=positions)
             problems.extend(found)
     return resolved, problems
 
@@ -61,10 +65,9 @@ def _resolve(resource: Resource, spec: Certificate, source: Source) -> tuple[Cer
         return spec.model_copy(update=update), []
     problems = list(_problems(resource, certificate_file, key_file, source))
     if not problems or all(problem.severity is Severity.WARNING for problem in problems):
-        update["thumbprint"] = thumbprint = (
-            _certificate(certificate_file, source).fingerprint(_sha256()).hex()
-        )
-        problems.extend(_thumbprint_problems(resource, spec, thumbprint))
+        thumbprint, *chain = _thumbprints(_certificates(certificate_file, source))
+        update |= {"thumbprint": thumbprint, "chain": tuple(chain)}
+        problems.extend(_thumbprint_problems(resource, spec, thumbprint, tuple(chain)))
     return spec.model_copy(update=update), problems
 
 
@@ -102,19 +105,25 @@ def _about(resource: Resource, path: str, file: str, failure: _BadFileError) -> 
     return error("certificate", message, position, failure.hint)
 
 
-def _thumbprint_problems(resource: Resource, spec: Certificate, found: str) -> Iterator[Diagnostic]:
+def _thumbprint_problems(
+    resource: Resource, spec: Certificate, found: str, chain: tuple[str, ...]
+) -> Iterator[Diagnostic]:
+    hint = "correct it, or leave it out: it is filled in from the file"
     if spec.thumbprint is not None and spec.thumbprint != found:
         message = f"thumbprint: the file's certificate has {found}"
-        hint = "correct it, or leave it out: it is filled in from the file"
         yield error("certificate", message, resource.position("thumbprint"), hint)
+    if spec.chain and spec.chain != chain:
+        message = f"chain: after its certificate the file has {', '.join(chain) or 'no other'}"
+        yield error("certificate", message, resource.position("chain"), hint)
 
 
 @lru_cache(maxsize=256)
-def _certificate_of(pem: bytes) -> PemCertificate:
-    from cryptography.x509 import load_pem_x509_certificate
+def _certificates_of(pem: bytes) -> tuple[PemCertificate, ...]:
+    """The certificate, and its chain after it."""
+    from cryptography.x509 import load_pem_x509_certificates
 
     try:
-        return load_pem_x509_certificate(pem)
+        return tuple(load_pem_x509_certificates(pem))
     except ValueError:
         hint = "name a PEM file that starts with -----BEGIN CERTIFICATE-----"
         raise _BadFileError("holds no certificate in PEM", hint) from None
@@ -141,16 +150,36 @@ def names_in(spec: Certificate, source: Source) -> tuple[str, ...]:
     return tuple(name.lower() for name in names)
 
 
-def thumbprint_in(file: str) -> str:
-    """Of the certificate that is in the file now: SHA-256 of its DER, in hex. Raises ExpectedError without one."""
+def thumbprints_in(file: str) -> tuple[str, ...]:
+    """Of the certificate that is in the file now, and of its chain after it: SHA-256 of each one's DER, in hex. Raises
+    ExpectedError without one."""
+    return _thumbprints(_readable(file))
+
+
+def not_after(file: str) -> datetime:
+    """When the certificate in the file ends. Raises as `thumbprints_in` does."""
+    return _readable(file)[0].not_valid_after_utc
+
+
+def _readable(file: str) -> tuple[PemCertificate, ...]:
     try:
-        return _certificate_of(_read(file, read_bytes)).fingerprint(_sha256()).hex()
+        return _certificates_of(_read(file, read_bytes))
     except _BadFileError as failure:
         raise ExpectedError(f"{file} {failure}") from failure
 
 
+def _thumbprints(certificates: Iterable[PemCertificate]) -> tuple[str, ...]:
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    return tuple(one.fingerprint(SHA256()).hex() for one in certificates)
+
+
 def _certificate(file: str, source: Source) -> PemCertificate:
-    return _certificate_of(_read(file, source.read))
+    return _certificates(file, source)[0]
+
+
+def _certificates(file: str, source: Source) -> tuple[PemCertificate, ...]:
+    return _certificates_of(_read(file, source.read))
 
 
 def _public_half(file: str) -> bytes:
@@ -179,12 +208,6 @@ def _spki(key: object) -> bytes:
 
     encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
     return encoded
-
-
-def _sha256() -> SHA256:
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    return SHA256()
 
 
 def _read(file: str, read: Callable[[Path], bytes]) -> bytes:

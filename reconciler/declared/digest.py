@@ -33,13 +33,16 @@ def configuration_digest(resources: Mapping[Key, Resource], digests: Mapping[Key
 
 
 def _portable(resource: Resource, here: str) -> Spec:
-    """With the certificate files that lie below the directory named from there, and without a thumbprint that nobody
-    declared: it was read from a file that not every machine has."""
+    """With the certificate files that lie below the directory named from there, and without thumbprints that nobody
+    declared: they were read from a file that not every machine has."""
     spec = resource.spec
     if not isinstance(spec, Certificate) or spec.certificate_file is None:
         return spec
     files = {"certificate_file": spec.certificate_file, "private_key_file": spec.private_key_file}
     update: dict[str, object] = {name: str(file).removeprefix(here) for name, file in files.items()}
-    if resource.positions.get("thumbprint") is None:
+    where = resource.position("certificateFile")
+    if resource.position("thumbprint") == where:
         update["thumbprint"] = None
+    if resource.position("chain") == where:
+        update["chain"] = ()
     return spec.model_copy(update=update)

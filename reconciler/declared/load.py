@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.declared.allowances import allowances, of_estate
@@ -41,12 +41,15 @@ from schemas.v1.document import VARIABLES
 class Loaded:
     """What the files say. `desired` is None when there are errors; `sources` holds the text of every file that a
     diagnostic points into, with whatever looks like a secret in clear left out. `allowances` are those of all
-    documents when there are errors; without any the resources have them."""
+    documents when there are errors; without any the resources have them. `files`: what was read, by the hash of its
+    content. `variables` are what ${…} stood for."""
 
     desired: Desired | None
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[Path, str]
     allowances: tuple[Allowance, ...] = ()
+    files: Mapping[Path, str] = field(default_factory=dict)
+    variables: Variables = field(default_factory=Variables)
 
 
 def load(
@@ -83,6 +86,8 @@ class _Loading:
         self.source = source
         self.cache = cache
         self.digest = ""  # of the variables
+        self.variables = Variables()
+        self.files: dict[Path, str] = {}
         self.base: list[Item] = []
         self.records: list[Record] = []
         self.declarations: list[Declaration] = []
@@ -116,7 +121,7 @@ class _Loading:
         sources = _sources(problems, self.source)
         if has_errors:
             return Loaded(None, _sorted(problems), sources, tuple(self._allowances(desired)))
-        return Loaded(desired, _sorted(problems), sources)
+        return Loaded(desired, _sorted(problems), sources, files=self.files, variables=self.variables)
 
     def _allowances(self, desired: Desired) -> Iterator[Allowance]:
         yield from of_estate(desired)
@@ -132,6 +137,7 @@ class _Loading:
                 self.unread.append(file)
                 continue
             record = Record(path, content_hash(file.content), MARK.encode() in file.content)
+            self.files[path] = record.key
             if not self.cache.fill(record):
                 self._parse(record, file.content, is_partial=is_partial)
             self.records.append(record)
@@ -173,7 +179,7 @@ class _Loading:
         variables, problems = declare(items, given)
         self.problems.extend(problems)
         variables.is_complete = variables.is_complete and not self.unread
-        self.digest = variables.digest
+        self.variables, self.digest = variables, variables.digest
         return variables
 
     def _declare(self, item: Item, variables: Variables) -> None:

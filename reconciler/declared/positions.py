@@ -111,7 +111,8 @@ def path_text(trail: Trail) -> str:
 
 
 class Positions(Mapping[str, Position]):
-    """Positions of a document's spec by YAML path ("bindings[0]"), found when first asked; "" is the document."""
+    """Positions of a document's spec by YAML path ("bindings[0]") and of its lifecycle ("lifecycle.protect"), found
+    when first asked; "" is the document."""
 
     __slots__ = ("_document", "_file", "_found")
 
@@ -120,6 +121,16 @@ class Positions(Mapping[str, Position]):
         self._file = file
         self._found: dict[str, Position] | None = None
 
+    @property
+    def document(self) -> Document:
+        """What they are of."""
+        return self._document
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that the document was put together from."""
+        return self._document.files or (self._file,)
+
     def _positions(self) -> dict[str, Position]:
         if self._found is None:
             marks = index(self._document)
@@ -127,6 +138,8 @@ class Positions(Mapping[str, Position]):
             for trail, mark in marks.items():
                 if len(trail) > 1 and trail[0] == "spec":
                     self._found[path_text(trail[1:])] = self._document.position(mark, self._file)
+                elif len(trail) > 1 and trail[0] == "lifecycle":
+                    self._found[path_text(trail)] = self._document.position(mark, self._file)
         return self._found
 
     def item(self, path: str, is_wanted: Callable[[object], bool]) -> Position | None:

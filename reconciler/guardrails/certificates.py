@@ -1,6 +1,7 @@
 """What policies may know of a certificate: names, dates, key. Read from its PEM file; the private key is not looked at.
 
-A self-signed certificate that is made on the server has no dates before it is made: they are null.
+A self-signed certificate that is made on the server has no dates before it is made: they are null. Of one that is
+declared by its thumbprint alone nothing is known but that.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _KEYS = {"ECDSA-P256": ("EC", 256), "RSA-2048": ("RSA", 2048)}
 def certificate_facts(
     spec: Certificate, fqdn: str | None, read: Callable[[Path], bytes] = Path.read_bytes
 ) -> Facts:
-    """The facts; a file that cannot be read has none but its services, which `declared` tells as an error anyway.
+    """The facts; one without a file, or whose file cannot be read (an error of `declared`), has none but its services.
 
     `fqdn` is the name of the server, which a self-signed certificate without names is made for.
     """
@@ -35,8 +36,10 @@ def certificate_facts(
         algorithm, bits = _KEYS[spec.self_signed.key_type]
         made: dict[str, JsonValue] = {"names": list(names), "keyAlgorithm": algorithm, "keyBits": bits}
         return {**_UNKNOWN, **made, "isSelfSigned": True, "services": services}
+    if spec.certificate_file is None:
+        return {**_UNKNOWN, "services": services}
     try:
-        return {**_of_pem(read(Path(str(spec.certificate_file)))), "services": services}
+        return {**_of_pem(read(Path(spec.certificate_file))), "services": services}
     except (OSError, ValueError):
         return {**_UNKNOWN, "services": services}
 

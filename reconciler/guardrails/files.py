@@ -7,6 +7,7 @@ to `declared`. What is broken becomes a diagnostic with its place; what is whole
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.declared.files import SourceFile, read_file
@@ -65,8 +66,8 @@ def _load(source: Source, directory: Path) -> PolicySet:
 
 def combine(*sets: PolicySet) -> PolicySet:
     """One set of all. A policy of a later set takes the place of an earlier one of the same id, so that a copy of a
-    shipped policy can be changed. Waivers and tests of policies that nobody has are errors; a waiver of a shipped one
-    that is not asked is there and not used."""
+    shipped policy can be changed. Waivers and tests of policies that nobody has are errors; those of a shipped one that
+    is not asked are there and not used."""
     policies = {policy.id: policy for found in sets for policy in found.policies}
     waivers = tuple(waiver for found in sets for waiver in found.waivers)
     trials = tuple(trial for found in sets for trial in found.trials)
@@ -79,6 +80,15 @@ def combine(*sets: PolicySet) -> PolicySet:
         diagnostics=(*(problem for found in sets for problem in found.diagnostics), *unknown),
         sources={file: text for found in sets for file, text in found.sources.items()},
     )
+
+
+def with_tested(policies: PolicySet) -> PolicySet:
+    """The set with the shipped policies that only its tests are about, so that those can be run."""
+    missing = {trial.policy for trial in policies.trials} - {policy.id for policy in policies.policies}
+    if not missing:
+        return policies
+    shipped = tuple(policy for policy in load_policies(SHIPPED).policies if policy.id in missing)
+    return replace(policies, policies=(*policies.policies, *shipped))
 
 
 def _take(file: SourceFile, text: str) -> tuple[list[Checked], list[Diagnostic]]:
@@ -103,11 +113,9 @@ def _duplicates(policies: Iterable[Policy]) -> Iterator[Diagnostic]:
 
 
 def _unknown(found: Iterable[Waiver | Trial], known: Iterable[str]) -> Iterator[Diagnostic]:
-    here = sorted(known)
     shipped = {file.stem for file in SHIPPED.glob("*.yaml")}  # each is called as its policy
-    waivable = sorted({*here, *shipped})
+    names = sorted({*known, *shipped})
     for one in found:
-        names = waivable if isinstance(one, Waiver) else here
         if one.policy not in names:
             hint = did_you_mean(one.policy, names) or "`reconcile policy list` names them all"
             yield error("unknown-policy", f'there is no policy "{one.policy}"', one.position, hint)

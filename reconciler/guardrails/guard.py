@@ -10,16 +10,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from reconciler.declared.excerpts import masked
 from reconciler.declared.files import read_file
 from reconciler.declared.layout import locate
 from reconciler.declared.source import DirectorySource, Source
-from reconciler.guardrails.evaluate import Circumstances, Planned, judge
-from reconciler.guardrails.files import SHIPPED, combine, estate_policies, load_policies
-from reconciler.guardrails.policy import PolicySet
 from reconciler.model import Diagnostic, Position
 from reconciler.verdict import UNJUDGED, Judged
+
+if TYPE_CHECKING:
+    from reconciler.guardrails.evaluate import Planned
+    from reconciler.guardrails.policy import PolicySet
 
 SHIPPED_WORD = "shipped"  # --policies shipped
 
@@ -36,11 +37,16 @@ class Guard:
     def load(self, estate: Source | Path | None) -> PolicySet:
         """The policies and waivers for an estate; None: only those that are asked for. The estate's own win over others
         of the same id."""
+        from reconciler.guardrails.files import SHIPPED, combine, estate_policies, load_policies
+        from reconciler.guardrails.policy import PolicySet
+
         asked = [load_policies(SHIPPED if one == SHIPPED_WORD else Path(one)) for one in self.policies]
         return combine(*asked, estate_policies(estate) if estate is not None else PolicySet())
 
     def judge(self, planned: Planned, estate: Source | Path | None, *, now: datetime | None = None) -> Judged:
         """Hold the plan against them. `now` is this moment unless given, with its time zone."""
+        from reconciler.guardrails.evaluate import Circumstances, judge
+
         environment = self.environment
         if isinstance(estate, Path):
             root, environment = locate(estate, environment)
@@ -55,6 +61,8 @@ class Guard:
 
 def _excerpts(diagnostics: Iterable[Diagnostic], source: Source | None) -> Mapping[Path, str]:
     """The text of every declaration that a finding points into, without what may be a secret."""
+    from reconciler.declared.excerpts import masked
+
     if source is None:
         return {}
     places: list[Position | None] = [diagnostic.position for diagnostic in diagnostics]

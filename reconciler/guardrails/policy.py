@@ -108,7 +108,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The tests of one policy."""
+    """Tests of one policy."""
 
     policy: str
     cases: tuple[Case, ...]

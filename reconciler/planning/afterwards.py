@@ -10,8 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.model import Action, Change, Desired, Key, LiveState, Plan, Position, Present, Resource
-from reconciler.planning.selection import is_probe
+from reconciler.model import (
+    Action,
+    Allowance,
+    Change,
+    Desired,
+    Key,
+    LiveState,
+    Plan,
+    Position,
+    Present,
+    Resource,
+)
 
 
 def _everything(_: Key) -> bool:
@@ -20,28 +30,40 @@ def _everything(_: Key) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a plan does not say of the estate that it is for: the `labels` of declared resources, whether a live one
-    that the plan leaves alone `counts`, and where findings about such a one point."""
+    """What a plan does not say of the estate that it is for: the `labels` of declared resources and the warnings that
+    their documents have `allowed`, whether a live one that the plan leaves alone `counts`, and where findings about
+    such a one point."""
 
     elsewhere: Position
     labels: Mapping[Key, Mapping[str, str]] = field(default_factory=dict)
     counts: Callable[[Key], bool] = _everything
+    allowed: Mapping[Key, tuple[Allowance, ...]] = field(default_factory=dict)
 
 
 def afterwards(plan: Plan, *, writes: Desired, live: LiveState, around: Surroundings) -> Desired:
     """`writes` has what each resource of the plan is to become."""
-    labels = around.labels
+    labels, allowed = around.labels, around.allowed
     touched = {key for change in plan.changes for key in (change.key, change.live_key)}
     found = {
-        key: Resource(key, observed.spec, {}, (), {"": around.elsewhere}, labels=labels.get(key, {}))
+        key: Resource(
+            key=key,
+            spec=observed.spec,
+            secrets={},
+            ignore=(),
+            positions={"": around.elsewhere},
+            labels=labels.get(key, {}),
+            allowed=allowed.get(key, ()),
+        )
         for key, observed in live.resources.items()
-        if isinstance(observed, Present) and key not in touched and not is_probe(key) and around.counts(key)
+        if isinstance(observed, Present) and key not in touched and not key.is_probe and around.counts(key)
     }
     for change in plan.changes:
         if change.action is not Action.DELETE:
-            resource = writes.resources[change.key]
+            key, resource = change.key, writes.resources[change.key]
             positions = {**resource.positions, **dict(_places(change))}
-            found[change.key] = replace(resource, positions=positions, labels=labels.get(change.key, {}))
+            found[key] = replace(
+                resource, positions=positions, labels=labels.get(key, {}), allowed=allowed.get(key, ())
+            )
     return Desired(found, plan.configuration_digest)
 
 

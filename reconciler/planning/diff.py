@@ -1,8 +1,9 @@
 """One resource as declared against the same one as live → a Change, or None when they mean the same.
 
-Both sides are specs of one model, so defaults, order in sets, spelling of sizes and null against empty cannot differ.
-Equal specs are recognised without a dump; the others are compared field by field on their canonical dumps. A list
-stands for one value. A secret is compared by its keyed digest and shows nothing else.
+Both sides are specs of one model, the declared one as a target would keep it (`Spec.as_live`), so defaults, order in
+sets, spelling of sizes and null against empty cannot differ. Equal specs are recognised without a dump; the others are
+compared field by field on their canonical dumps. A list stands for one value. A secret is compared by its keyed digest
+and shows nothing else.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from pydantic import JsonValue
 
 from reconciler.model import Absent, Action, Change, FieldChange, Key, Present, Resource
-from schemas.v1.base import Impact, Spec
+from schemas.v1.base import Spec
 from schemas.v1.codec import dump_spec, parse_spec
 from schemas.v1.facts import fields
+from schemas.v1.impact import Impact
 
 Digests = Mapping[str, str]
 #: Where a plan shows that a resource's protection changes; no field of any spec is called so.
@@ -39,9 +41,9 @@ def change_of(
 
 def _update(resource: Resource, live: Present, digests: Digests) -> tuple[FieldChange, ...]:
     protection = tuple(_protection_change(resource, live))
-    if live.spec == resource.spec and _secrets_match(resource, live, digests):
+    if live.spec == resource.spec.as_live() and _secrets_match(resource, live, digests):
         return protection
-    spec = spec_to_write(resource, live)
+    spec = spec_to_write(resource, live).as_live()
     changes = (*_field_changes(resource, live.spec, spec), *_secret_changes(resource, live, digests))
     return (*changes, *protection)
 
@@ -56,7 +58,7 @@ def deletion_of(key: Key, live: Present) -> Change:
 
 
 def spec_to_write(resource: Resource, live: Present | Absent) -> Spec:
-    """The declared spec, with the live value of every path that `lifecycle.ignore` leaves to others."""
+    """The declared spec, files and all, with the live value of every path that `lifecycle.ignore` leaves to others."""
     if isinstance(live, Absent) or not resource.ignore:
         return resource.spec
     merged, theirs = dump_spec(resource.spec), dump_spec(live.spec)
@@ -85,7 +87,7 @@ def _creation(resource: Resource) -> Change:
             impact=impact_of(kind, path),
             note=resource.note(path),
         )
-        for path, new in _leaves(dump_spec(resource.spec))
+        for path, new in _leaves(dump_spec(resource.spec.as_live()))
         if new is not None
     )
     secrets = tuple(_secret_change(resource, path) for path in sorted(resource.secrets))

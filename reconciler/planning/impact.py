@@ -23,9 +23,10 @@ from reconciler.model import (
     ServiceImpact,
     ServiceState,
 )
-from schemas.v1.base import Impact, Spec
+from schemas.v1.base import Spec
 from schemas.v1.codec import dump_spec
 from schemas.v1.effects import Effect, effects
+from schemas.v1.impact import Impact
 from schemas.v1.services import SERVICES
 
 _NOT_RUNNING = frozenset({"stopped", "failed"})

@@ -32,7 +32,7 @@ from reconciler.planning.order import ordered
 from reconciler.planning.prune import pruned
 from reconciler.planning.reach import reach_of
 from reconciler.planning.rename import renamed_from
-from reconciler.planning.selection import Selects, is_probe, selector
+from reconciler.planning.selection import Selects, selector
 
 __all__ = ["make_plan", "spec_to_write"]
 
@@ -123,7 +123,7 @@ def _after_renames(live: LiveState, planned: Mapping[Key, Planned]) -> LiveState
 
 def _with_specs(change: Change, resource: Resource, observed: Present | Absent) -> Planned:
     old = observed.spec if isinstance(observed, Present) else None
-    return Planned(change, old, spec_to_write(resource, observed))
+    return Planned(change, old, spec_to_write(resource, observed).as_live())
 
 
 def _deleted(change: Change, live: LiveState) -> Planned:
@@ -157,5 +157,5 @@ def _uncompared(
 def _unreadable(live: LiveState, selects: Selects) -> tuple[tuple[Key, str], ...]:
     found = ((key, observed) for key, observed in live.resources.items() if isinstance(observed, Unreadable))
     return tuple(
-        sorted((key, observed.error) for key, observed in found if selects(key) and not is_probe(key))
+        sorted((key, observed.error) for key, observed in found if selects(key) and not key.is_probe)
     )

@@ -17,7 +17,7 @@ from typing import Any
 
 from reconciler.model import Change, Desired, Key, LiveState, Present, Prune, Refusal, Unreadable
 from reconciler.planning.diff import deletion_of
-from reconciler.planning.selection import SelectionError, Selects, close_to, is_probe
+from reconciler.planning.selection import SelectionError, Selects, close_to
 from schemas.v1.base import Spec
 from schemas.v1.facts import fields
 from schemas.v1.kinds import KINDS
@@ -69,7 +69,7 @@ def _undeclared(desired: Desired, live: LiveState, selects: Selects) -> dict[Key
         for key, observed in live.resources.items()
         if isinstance(observed, Present)
         and key not in desired.resources
-        and not is_probe(key)
+        and not key.is_probe
         and selects(key)
     }
 
@@ -114,7 +114,7 @@ def _crowds(asked: Iterable[Key], live: LiveState, prune: Prune) -> dict[str, st
     """Kinds of which too much would go, each with the sentence that says so."""
     going = Counter(key.kind for key in asked if key not in prune.named)
     there = Counter(
-        key.kind for key, found in live.resources.items() if isinstance(found, Present) and not is_probe(key)
+        key.kind for key, found in live.resources.items() if isinstance(found, Present) and not key.is_probe
     )
     return {
         kind: f"{number} of {there[kind]} {kind} would go, more than {SHARE:.0%}; name each with --delete"
@@ -143,7 +143,7 @@ def referrers_of(desired: Desired, live: LiveState, selects: Selects) -> Referre
     for key, observed in live.resources.items():
         if key in desired.resources and selects(key) and not isinstance(observed, Unreadable):
             continue  # it becomes what is declared, and that refers to declared resources alone
-        if is_probe(key):
+        if key.is_probe:
             continue
         for target in targets_of(key, observed.spec if isinstance(observed, Present) else None, live):
             found.setdefault(target, []).append(key)

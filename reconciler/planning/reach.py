@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.model import Change, Desired, Key, LiveState, Present, Reach, ServiceAction, ServiceImpact
-from reconciler.planning.selection import is_probe, servers_of
+from reconciler.planning.selection import servers_of
 from schemas.v1.mailbox import Mailbox
 
 _INTERRUPTS = frozenset({ServiceAction.RESTART, ServiceAction.STOP})
@@ -48,7 +48,7 @@ def _mailboxes(desired: Desired, live: LiveState) -> Iterator[tuple[Key, Mailbox
     declared = ((key, resource.spec) for key, resource in desired.resources.items())
     observed = ((key, found.spec) for key, found in live.resources.items() if isinstance(found, Present))
     for key, spec in (*declared, *observed):
-        if isinstance(spec, Mailbox) and not is_probe(key):
+        if isinstance(spec, Mailbox) and not key.is_probe:
             yield key, spec
 
 

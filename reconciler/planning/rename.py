@@ -2,12 +2,27 @@
 
 That holds for kinds that nothing refers to by name: mailboxes, connectors, certificates, domains. A server, a database
 or a policy under another name would leave others pointing at nothing, so `declared` refuses that. Once the old name is
-gone `renamedFrom` says nothing any more, and may stay for as long as it likes.
+gone `renamedFrom` says nothing any more, and may stay for as long as it likes. A plan that makes the resource anew, as
+nothing has its old name, says so, since what was meant may be live under yet another name; not in an estate where
+nothing of the kind is live, to which nothing can have been.
 """
 
 from __future__ import annotations
 
-from reconciler.model import Absent, Desired, Key, LiveState, Present, Resource
+from collections.abc import Iterator
+
+from reconciler.model import (
+    Absent,
+    Action,
+    Desired,
+    Diagnostic,
+    Key,
+    LiveState,
+    Plan,
+    Present,
+    Resource,
+    Severity,
+)
 from schemas.v1.kinds import KINDS
 from schemas.v1.renames import renamable_kinds
 
@@ -28,3 +43,37 @@ def old_key(resource: Resource) -> Key | None:
         return None
     server = KINDS[resource.key.kind].server_of(resource.key.name)
     return Key(resource.key.kind, KINDS[resource.key.kind].live_name(name, server))
+
+
+def rename_remarks(plan: Plan, desired: Desired, live: LiveState) -> Iterator[Diagnostic]:
+    """A warning for each resource that the plan makes anew although it is declared to have had another name."""
+    for change in plan.changes:
+        resource = desired.resources.get(change.key)
+        before = old_key(resource) if resource and change.action is Action.CREATE else None
+        if resource is None or before is None or before in live.resources:
+            continue
+        alive = _of_the_same(before, live)
+        if alive:
+            undeclared = [key.name for key in alive if key not in desired.resources]
+            yield _not_there(resource, before, undeclared)
+
+
+def _of_the_same(before: Key, live: LiveState) -> list[Key]:
+    """What is live of the kind, and of the server when the kind belongs to one."""
+    server = KINDS[before.kind].server_of(before.name)
+    return [
+        key
+        for key in live.resources
+        if key.kind == before.kind and KINDS[key.kind].server_of(key.name) == server
+    ]
+
+
+def _not_there(resource: Resource, before: Key, undeclared: list[str]) -> Diagnostic:
+    from difflib import get_close_matches
+
+    path = "lifecycle.renamedFrom"
+    close = get_close_matches(before.name, undeclared, n=1)
+    meant = f"{before.kind}/{close[0]} is live and not declared; was it meant? If not, " if close else ""
+    message = f"{resource.key} {path}: no {before} is live, so this is made new and holds nothing"
+    hint = f"{meant}remove renamedFrom" if meant else "correct the name, or remove renamedFrom"
+    return Diagnostic("rename-source", Severity.WARNING, message, resource.position(path), hint)

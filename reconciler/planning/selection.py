@@ -21,7 +21,6 @@ from schemas.v1.mailbox_database import MailboxDatabase
 Selects = Callable[[Key], bool]
 
 _SERVER = "server="
-_PROBE_MAILBOX = "HealthMailbox"
 
 
 class SelectionError(ExpectedError):
@@ -45,12 +44,7 @@ def selector(selection: Selection, desired: Desired, live: LiveState) -> Selects
 
 def known_keys(desired: Desired, live: LiveState) -> tuple[Key, ...]:
     """Everything declared or live, sorted, without the runtime's own accounts."""
-    return tuple(sorted(key for key in {*desired.resources, *live.resources} if not is_probe(key)))
-
-
-def is_probe(key: Key) -> bool:
-    """True for an account that the runtime makes for its own probes: nobody's to declare."""
-    return key.kind == "Mailbox" and key.name.startswith(_PROBE_MAILBOX)
+    return tuple(sorted(key for key in {*desired.resources, *live.resources} if not key.is_probe))
 
 
 def close_to(word: str, known: Iterable[str]) -> str:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-from pydantic import JsonValue
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Diagnostic, Position, Severity
 from reconciler.rendering.text import Paint, count, escaped, painter, place, printable, width
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 FORMAT = "reconciler/diagnostics/v1"
 _TAB = "    "

@@ -7,19 +7,19 @@ each time that something became of a change or a service, `rolling back` at most
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.applying.events import Begun, Event, RollingBack, Step
-from reconciler.model import Plan, Report, StepResult
-from reconciler.rendering.plan_json import plan_json
+from reconciler.model import Report, StepResult
 
 FORMAT = "reconciler/events/v1"
 
 
-def plan_event(plan: Plan) -> dict[str, Any]:
-    """What is about to be done."""
-    return {**_head("plan"), "format": FORMAT, "plan": plan_json(plan)}
+def plan_event(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """What is about to be done, or would be; `plan` as `plan --format json` gives it."""
+    return {**_head("plan"), "format": FORMAT, "plan": plan}
 
 
 def event_json(event: Event) -> dict[str, Any]:

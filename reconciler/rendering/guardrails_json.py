@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import JsonValue
+from typing import TYPE_CHECKING
 
 from reconciler.model import Diagnostic
 from reconciler.rendering.plan_json import position_json
 from reconciler.verdict import Finding, Verdict
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 
 def guardrails_json(verdict: Verdict) -> list[JsonValue]:

@@ -46,7 +46,7 @@ def render_entry_text(entry: Entry, *, colour: bool, columns: int) -> str:
         "configuration": values.get("configuration") or "",
         "origin": _origin(values),
         "saved plan": origin.get("savedPlan"),
-        "estate": _estate(origin),
+        "estate": estate_of(origin),
         "live revision": values.get("epoch"),
         "error": printable(str(values["error"])) if values.get("error") else None,
     }
@@ -94,7 +94,8 @@ def _origin(values: Mapping[str, Any]) -> str:
     return f"saved plan {origin['savedPlan'][:_SHORT]}" if "savedPlan" in origin else ""
 
 
-def _estate(origin: Mapping[str, Any]) -> str | None:
+def estate_of(origin: Mapping[str, Any]) -> str | None:
+    """The files that it came from, with their environment; None when none are known."""
     if "repository" in origin:
         place = f"{origin['directory']} at {origin['ref']} of {origin['repository']}"
     elif "estate" in origin:

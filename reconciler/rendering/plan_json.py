@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-
-from pydantic import JsonValue
+from typing import TYPE_CHECKING
 
 from reconciler.model import Action, Cause, Change, FieldChange, Key, Plan, Position, ServiceImpact
 from reconciler.rendering.items import Items, items_of
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 FORMAT = "reconciler/plan/v1"
 ACTIONS = {Action.CREATE: "create", Action.UPDATE: "update", Action.DELETE: "delete"}
@@ -43,11 +45,13 @@ def plan_json(plan: Plan) -> dict[str, JsonValue]:
 
 
 def plan_summary(plan: Plan) -> dict[str, int]:
-    """How many changes of each action, services of each action, and sessions that feel it."""
+    """How many changes of each action, services of each action, and sessions that feel it. An update that renames
+    counts as both."""
     changes = Counter(ACTIONS[change.action] for change in plan.changes)
     services = Counter(impact.action.value for impact in (*plan.impacts, *plan.owed))
     return {
         **{name: changes[name] for name in ACTIONS.values()},
+        "rename": sum(change.renamed_from is not None for change in plan.changes),
         **{name: services[name] for name in ("restart", "reload", "start", "stop")},
         "sessions": touched_sessions((*plan.impacts, *plan.owed)),
     }
@@ -95,6 +99,7 @@ def _field(field: FieldChange) -> dict[str, JsonValue]:
         "path": field.path,
         "impact": field.impact.value,
         "position": position_json(field.position),
+        **({"note": field.note} if field.note else {}),
     }
     if field.is_secret:
         return {**common, "secret": "changed"}

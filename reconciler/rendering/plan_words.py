@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
-
-from pydantic import JsonValue
+from typing import TYPE_CHECKING
 
 from reconciler.model import Action, Cause, Change, FieldChange, Key, Plan, ServiceAction, ServiceImpact
 from reconciler.rendering.items import items_of
 from reconciler.rendering.plan_json import plan_summary, reach_json
 from reconciler.rendering.text import count, printable, value
-from schemas.v1.base import Impact
+from schemas.v1.impact import Impact
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 ARROW = "->"
 _ITEMS_SHOWN = 20
@@ -37,7 +39,7 @@ class Row:
 
 
 def headline(plan: Plan) -> str:
-    """How much changes, which services feel it, how many sessions."""
+    """How much is created, updated and deleted, which services feel it, how many sessions."""
     if plan.is_empty:
         if not plan.is_complete:
             return "No changes in what can be read."
@@ -48,10 +50,19 @@ def headline(plan: Plan) -> str:
         for action in ServiceAction
         if (number := sum(impact.action is action for impact in actions))
     ]
-    changes = [f"changes {count(len(plan.changes), 'resource')}"] if plan.changes else []
     sessions = count(plan_summary(plan)["sessions"], "session")
-    touched = f", touches {sessions}" if phrases else ", restarts nothing"
-    return "Plan: " + ", ".join([*changes, *phrases]) + touched
+    felt_by = [*phrases, f"touches {sessions}"] if phrases else ["restarts nothing"]
+    parts = [", ".join(words for number, words in _tally(plan) if number), ", ".join(felt_by)]
+    return "Plan: " + "; ".join(part for part in parts if part)
+
+
+def _tally(plan: Plan) -> list[tuple[int, str]]:
+    """How many resources each action is for, and that in words: `2 to update (1 renamed)`."""
+    summary = plan_summary(plan)
+    renamed = {"update": f" ({summary['rename']:,} renamed)"} if summary["rename"] else {}
+    return [
+        (summary[name], f"{summary[name]:,} {words}{renamed.get(name, '')}") for name, words in _DONE.items()
+    ]
 
 
 def reach(plan: Plan) -> str:
@@ -252,6 +263,6 @@ def left_alone(plan: Plan) -> Iterator[tuple[str, list[str]]]:
 def counts(plan: Plan) -> str:
     """`Resources: 1 to create, … Services: …`."""
     summary = plan_summary(plan)
-    changes = [f"{summary[name]:,} {words}" for name, words in _DONE.items()]
+    changes = [words for _, words in _tally(plan)]
     services = [f"{summary[name]:,} to {name}" for name in ("restart", "reload", "start", "stop")]
     return f"Resources: {', '.join(changes)}. Services: {', '.join(services)}."

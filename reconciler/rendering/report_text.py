@@ -15,13 +15,20 @@ _STYLES = {
     Outcome.ROLLED_BACK: "yellow",
 }
 _WIDEST = max(len(outcome.value) for outcome in Outcome)
+#: What was not reached is named up to so many: there is nothing to say of each.
+_LISTED = 5
 
 
 def render_report_text(report: Report, *, colour: bool) -> str:
-    """Every step in order, then the error if there is one, then the counts."""
+    """The steps in order, then the error if there is one, then the counts."""
     paint = painter(colour=colour)
-    column = max((width(printable(step.subject)) for step in report.steps), default=0)
-    lines = [_step(_without_error(step, report.error), column, paint) for step in report.steps]
+    not_reached = [step for step in report.steps if step.outcome is Outcome.NOT_REACHED]
+    folded = frozenset(step.subject for step in not_reached[_LISTED:])
+    steps = [step for step in report.steps if step.subject not in folded]
+    column = max((width(printable(step.subject)) for step in steps), default=0)
+    lines = [_step(_without_error(step, report.error), column, paint) for step in steps]
+    if folded:
+        lines.append(f"  … and {len(folded):,} more not reached")
     if report.error is not None:
         lines += ["", f"{paint('error:', 'red')} {printable(report.error)}"]
     return "\n".join([*lines, "", _summary(report, paint)]).lstrip("\n") + "\n"

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable
-
-from pydantic import JsonValue
+from typing import TYPE_CHECKING
 
 from reconciler.model import Position
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 Paint = Callable[[str, str], str]
 

@@ -28,7 +28,7 @@ from reconciler.review.difference import Concern, is_telling, only_pruned
 from reconciler.review.model import Comparison, Review
 from reconciler.review.sections import Section
 from reconciler.verdict import Finding
-from schemas.v1.base import Impact
+from schemas.v1.impact import Impact
 
 _CAUSES_SHOWN = 3
 _NAMES_SHOWN = 8

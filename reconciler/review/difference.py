@@ -84,7 +84,7 @@ def as_live(base: Desired, marks: Marks) -> LiveState:
     """The estate as if it had been applied: every resource at revision 0, every Automatic service running."""
     resources: dict[Key, Observed] = {
         key: Present(
-            resource.spec,
+            resource.spec.as_live(),
             0,
             secrets=marks.get(key, {}),
             managed_by=MANAGER,

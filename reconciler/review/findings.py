@@ -1,7 +1,8 @@
 """What the guardrails say of head, sorted by whether it is new: the reviewer is asked about what this change brings.
 
 Base is held against the same policies, those of head, so a rule that a pull request adds does not make old trouble look
-new. A finding is the same one when policy and subject are.
+new; but with its own waivers, since what one let through is new where it is gone. A finding is the same one when policy
+and subject are.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from schemas.v1.certificate import Certificate
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An estate of one revision with the plan that leads to it: what guardrails look at."""
+    """An estate of one revision with the plan that leads to it: what guardrails look at. `policies` carry the waivers
+    of that revision."""
 
     desired: Desired
     live: LiveState
     plan: Plan
     source: GitSource
+    policies: PolicySet
 
     def facts(self, resource: Resource, fqdn: str | None) -> Facts:
         """What is known of a declared certificate, from its file in this revision."""
@@ -35,12 +38,11 @@ class Judged:
         return certificate_facts(resource.spec, fqdn, self.source.read)
 
 
-def findings(
-    base: Judged, head: Judged, policies: PolicySet, *, now: datetime, environment: Mapping[str, str]
-) -> Findings:
+def findings(base: Judged, head: Judged, *, now: datetime, environment: Mapping[str, str]) -> Findings:
     """New, remaining, fixed, waived and allowed ones."""
     before, after = (
-        judge(side, policies, Circumstances(now, environment, facts_of=side.facts)) for side in (base, head)
+        judge(side, side.policies, Circumstances(now, environment, facts_of=side.facts))
+        for side in (base, head)
     )
     return _sorted(before, after)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pydantic import JsonValue
 
@@ -74,7 +75,8 @@ def review_json(review: Review) -> dict[str, JsonValue]:
 
 
 def as_diagnostics(review: Review) -> tuple[Diagnostic, ...]:
-    """Errors and findings at their lines, and a warning for what to look at first."""
+    """Errors and findings at their lines, and a warning for what to look at first. What was there before is no error of
+    this change."""
     return tuple(found for comparison in review.comparisons for found in _annotations(comparison))
 
 
@@ -160,10 +162,15 @@ def _finding_json(finding: Finding) -> dict[str, JsonValue]:
 
 
 def _annotations(comparison: Comparison) -> Iterator[Diagnostic]:
-    findings = (*comparison.findings.new, *comparison.findings.remaining)
     yield from comparison.head.diagnostics
     yield from comparison.findings.problems
-    yield from (found.diagnostic for found in findings)
+    yield from (found.diagnostic for found in comparison.findings.new)
+    yield from (_earlier(found.diagnostic) for found in comparison.findings.remaining)
     for concern in comparison.concerns:
         words = f"{concern.path}: it {concern.why}" if concern.path else concern.why
         yield Diagnostic("look-at-first", Severity.WARNING, f"{concern.key} {words}", concern.position)
+
+
+def _earlier(found: Diagnostic) -> Diagnostic:
+    message = f"{found.message}; this {found.severity} was there before"
+    return replace(found, severity=Severity.WARNING, message=message)

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from reconciler.declared.layout import BASE, OVERLAYS, environments
 from reconciler.declared.load import Loaded, load
-from reconciler.guardrails.files import DIRECTORY
+from reconciler.guardrails.files import DIRECTORY, estate_policies
 from reconciler.guardrails.guard import SHIPPED_WORD, Guard
 from reconciler.guardrails.policy import PolicySet
 from reconciler.model import Desired, Plan
@@ -105,6 +105,7 @@ class _Reviewer:
         self._places = places
         self._live = live
         self._policies = _policies(head, request.guard)
+        self._policies_before = _with_waivers_of(base, self._policies, head)
         self._cache = ReadBefore(request.cache, head.root)
 
     def comparisons(self) -> Iterator[Comparison]:
@@ -136,8 +137,14 @@ class _Reviewer:
         comparison = replace(
             comparison,
             findings=self._findings(
-                Judged(before, found.live, Plan(before.digest, (), (), {}), base.source),
-                Judged(head.desired, found.live, found.plan, head.source),
+                Judged(
+                    before,
+                    found.live,
+                    Plan(before.digest, (), (), {}),
+                    base.source,
+                    self._policies_before,
+                ),
+                Judged(head.desired, found.live, found.plan, head.source, self._policies),
                 self._labels(name),
             ),
             live=live and self._places.plan(live),
@@ -153,7 +160,7 @@ class _Reviewer:
         return own | dict(self._request.guard.labels)
 
     def _findings(self, base: Judged, head: Judged, labels: Mapping[str, str]) -> Findings:
-        found = findings(base, head, self._policies, now=self._request.now, environment=labels)
+        found = findings(base, head, now=self._request.now, environment=labels)
         return Findings(
             new=tuple(map(self._places.finding, found.new)),
             remaining=tuple(map(self._places.finding, found.remaining)),
@@ -198,6 +205,13 @@ def _policies(head: GitSource, guard: Guard) -> PolicySet:
     """Those of head: a pull request that changes a policy is judged by what it proposes, and shown to change it.
     Beside them the shipped ones are asked, unless the run names others."""
     return replace(guard, policies=guard.policies or (SHIPPED_WORD,)).load(head)
+
+
+def _with_waivers_of(base: GitSource, policies: PolicySet, head: GitSource) -> PolicySet:
+    """Head's policies as base is held against them: with base's own waivers in place of head's."""
+    own = head.root / DIRECTORY
+    asked = [waiver for waiver in policies.waivers if not waiver.position.file.is_relative_to(own)]
+    return replace(policies, waivers=(*asked, *estate_policies(base).waivers))
 
 
 def _misses_variables(loaded: Loaded) -> bool:

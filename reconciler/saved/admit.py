@@ -53,8 +53,7 @@ def admit(
     for problem in move_problems(remaining.plan, remaining.desired, live):
         raise SavedPlanError(f"{problem.message}; {problem.hint}, and plan again")
     _check_secrets(saved, remaining, key)
-    if not remaining.plan.is_empty:
-        _check_certificates(saved)
+    _check_certificates(saved, remaining)
     return remaining, live
 
 
@@ -89,22 +88,25 @@ def _check_secrets(saved: SavedPlan, remaining: Remaining, key: bytes) -> None:
                 )
 
 
-def _check_certificates(saved: SavedPlan) -> None:
-    """Those that are live by now too: a service that this plan restarts reads their files again."""
-    for key, write in saved.writes.items():
-        if isinstance(write.spec, Certificate) and write.spec.certificate_file is not None:
-            _check_certificate(key, write.spec, write.spec.certificate_file)
+def _check_certificates(saved: SavedPlan, remaining: Remaining) -> None:
+    """Of those that are still to be written: what is live has its own copy."""
+    for change in remaining.plan.changes:
+        write = saved.writes.get(change.key)
+        spec = write.spec if write else None
+        if isinstance(spec, Certificate) and spec.certificate_file is not None:
+            _check_certificate(change.key, spec, spec.certificate_file)
 
 
 def _check_certificate(key: Key, spec: Certificate, file: str) -> None:
-    from reconciler.declared.certificates import thumbprint_in
+    from reconciler.declared.certificates import thumbprints_in
 
     try:
-        found = thumbprint_in(file)
+        found, *chain = thumbprints_in(file)
     except ExpectedError as error:
         raise SavedPlanError(f"{key} certificateFile: {error}; plan again") from error
-    if found != spec.thumbprint:
+    if (found, tuple(chain)) != (spec.thumbprint, spec.chain):
         raise SavedPlanError(
-            f"this plan is stale; plan again:\n  {key}: {file} holds the certificate {found} now, "
-            f"and {spec.thumbprint or 'none that could be read'} when this was planned"
+            f"this plan is stale; plan again:\n  {key}: {file} holds the certificate {found} now, with {len(chain)} "
+            f"after it, and held {spec.thumbprint or 'none that could be read'}, with {len(spec.chain)}, "
+            "when this was planned"
         )

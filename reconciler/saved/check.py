@@ -92,7 +92,7 @@ def is_so(change: Change, saved: SavedPlan, live: LiveState) -> bool:
 def _equals(observed: Present, write: Write, change: Change) -> bool:
     is_protected_so = observed.protected == write.protect or all(f.path != PROTECTION for f in change.fields)
     return (
-        observed.spec == write.spec
+        observed.spec == write.spec.as_live()
         and is_protected_so
         and all(observed.secrets.get(path) == secret.digest for path, secret in write.secrets.items())
     )
@@ -173,4 +173,4 @@ def _planned(change: Change, saved: SavedPlan, live: LiveState) -> Planned:
     observed = live.resources.get(change.live_key, _ABSENT)
     old = observed.spec if isinstance(observed, Present) else None
     write = saved.writes.get(change.key)
-    return Planned(change, old, write.spec if write else None)
+    return Planned(change, old, write.spec.as_live() if write else None)

@@ -19,10 +19,10 @@ from typing import Any, cast
 from pydantic import JsonValue, ValidationError
 
 from reconciler.expected import ExpectedError
-from reconciler.model import Key, Plan
-from reconciler.rendering.plan_json import FORMAT, plan_json
+from reconciler.model import Allowance, Key, Plan
+from reconciler.rendering.plan_json import FORMAT, plan_json, position_json
+from reconciler.saved.read import allowance, key_named, plan_of, text
 from reconciler.saved.read import key as key_of
-from reconciler.saved.read import key_named, plan_of, text
 from reconciler.secret import SecretRef
 from schemas.v1.base import Spec
 from schemas.v1.codec import dump_spec, parse_spec
@@ -74,13 +74,14 @@ class Origin:
 class Guarding:
     """What a plan was held against, so that it is again before it is applied: the policies beside those of the estate
     ("shipped", or absolute paths), the labels of the run and its environment, and whether the estate has policies of
-    its own. `resources` are the labels of declared resources."""
+    its own. `resources` are the labels of declared resources, `allowed` the warnings that their documents allow."""
 
     policies: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: str | None = None
     has_own: bool = False
     resources: Mapping[Key, Mapping[str, str]] = field(default_factory=dict)
+    allowed: Mapping[Key, tuple[Allowance, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,17 @@ def _guarding_json(guarding: Guarding, estate: Path) -> JsonValue:
         "environment": guarding.environment,
         "hasOwn": guarding.has_own,
         "resources": {str(key): dict(labels) for key, labels in guarding.resources.items()},
+        "allowed": {
+            str(key): [_allowance_json(one) for one in found] for key, found in guarding.allowed.items()
+        },
+    }
+
+
+def _allowance_json(allowance: Allowance) -> JsonValue:
+    return {
+        "rule": allowance.rule,
+        "reason": allowance.reason,
+        "position": position_json(allowance.position),
     }
 
 
@@ -292,6 +304,10 @@ def _guarding(data: Mapping[str, Any], estate: Path) -> Guarding:
         environment=None if data["environment"] is None else text(data["environment"]),
         has_own=bool(data["hasOwn"]),
         resources={key_named(name): _texts(labels) for name, labels in data["resources"].items()},
+        allowed={
+            key_named(name): tuple(allowance(one) for one in found)
+            for name, found in data.get("allowed", {}).items()
+        },
     )
 
 

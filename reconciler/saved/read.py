@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.model import (
+    Allowance,
     Cause,
     Change,
     FieldChange,
@@ -25,7 +26,7 @@ from reconciler.model import (
     ServiceImpact,
 )
 from reconciler.rendering.plan_json import ACTIONS
-from schemas.v1.base import Impact
+from schemas.v1.impact import Impact
 
 _ACTIONS = {name: action for action, name in ACTIONS.items()}
 _IMPACTS = {impact.value: impact for impact in Impact}
@@ -100,6 +101,7 @@ def _field(data: Json) -> FieldChange:
         is_secret=is_secret,
         position=_position(data["position"]),
         impact=_IMPACTS[data["impact"]],
+        note=text(data.get("note", "")),
     )
 
 
@@ -117,7 +119,14 @@ def _hold(data: Json) -> Hold:
     return Hold(str(key(data)), text(data["until"]), text(data["reason"]), text(data["by"]), since="")
 
 
+def allowance(data: Json) -> Allowance:
+    """What a document lets through, with the line that says so."""
+    return Allowance(text(data["rule"]), text(data["reason"]), _placed(data["position"]))
+
+
 def _position(data: Json | None) -> Position | None:
-    return (
-        None if data is None else Position(Path(text(data["file"])), int(data["line"]), int(data["column"]))
-    )
+    return None if data is None else _placed(data)
+
+
+def _placed(data: Json) -> Position:
+    return Position(Path(text(data["file"])), int(data["line"]), int(data["column"]))

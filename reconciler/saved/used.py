@@ -3,6 +3,9 @@
 The file is on disk before the first write of an apply, and making it is what decides between two applies of one plan:
 only one of them can. A plan whose apply failed or was killed stays used: how far it came is in the history, and what is
 to be done then is planned again.
+
+None is ever forgotten: a plan that creates something fits again whenever that is gone, however old it is, and nothing
+but its file here says then that it was used. A file holds a name and a time.
 """
 
 from __future__ import annotations

@@ -8,13 +8,11 @@ needs a live state.
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Literal, Self, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
-from pydantic import ValidationError
-
+from reconciler.meanwhile import Meanwhile
 from reconciler.model import Absent, Key, LiveState, Observed, Present, ServiceState, Unreadable
 from reconciler.secret import SecretValue
 from reconciler.state import StateDirectory
@@ -25,9 +23,11 @@ from reconciler.targets.target import (
     Attribution,
     ConflictError,
     Converged,
+    Digested,
     HealthMailbox,
     Json,
     LiveChanges,
+    LiveDigests,
     Method,
     RejectedError,
     ServiceError,
@@ -36,12 +36,12 @@ from reconciler.targets.target import (
     TargetError,
     Write,
     Written,
+    tied,
 )
-from schemas.v1.base import Spec
-from schemas.v1.canonical import digest_canonical, parse_canonical
-from schemas.v1.codec import dump_spec
 
-FoundT = TypeVar("FoundT")
+if TYPE_CHECKING:
+    from schemas.v1.base import Spec
+
 Services = Mapping[str, ServiceState]
 
 #: Seconds to wait for an answer: a write hashes passwords; a restart starts and probes a generation.
@@ -79,21 +79,35 @@ class EmbeddedReader:
         """Begin to ask for every resource by its digest, and for the services."""
         self._prepared = self._asked()
 
+    def digests(self) -> LiveDigests:
+        """Resources and services at the same time."""
+        listed, services = self._asked()
+        found = {
+            Key(item[0], item[1]): Digested(item[3], item[4], item[9])
+            for item in listed.result()["resources"]
+        }
+        return LiveDigests(found, services.result())
+
     def _asked(self) -> _Asked:
-        return _Meanwhile(lambda: self._get("/v1/resources?view=digests")), _Meanwhile(self.services)
+        return Meanwhile(lambda: self._get("/v1/resources?view=digests")), Meanwhile(self.services)
 
     def observe(
         self, known: Mapping[Key, Spec] = NONE_KNOWN, digests: Mapping[Key, str] = NO_DIGESTS
     ) -> LiveState:
         """Every resource by its digest, those that differ from `known` in full; meanwhile every service."""
+        from schemas.v1.canonical import digest_canonical
+
         listed, services = self._prepared or self._asked()
         self._prepared = None
         resources: dict[Key, Observed] = {}
         others: list[Key] = []
         for item in listed.result()["resources"]:
             key = Key(item[0], item[1])
-            spec = known.get(key)
-            if spec is not None and (digests.get(key) or digest_canonical(spec)) == item[3]:
+            spec, digest = known.get(key), digests.get(key)
+            if spec is not None and digest is None:
+                spec = spec.as_live()
+                digest = digest_canonical(spec)
+            if spec is not None and digest == item[3]:
                 resources[key] = _as_known(spec, item)
             else:
                 others.append(key)
@@ -214,6 +228,8 @@ class EmbeddedTarget(EmbeddedReader):
         by: Attribution,
     ) -> int:
         """PUT with If-Match or If-None-Match."""
+        from schemas.v1.codec import dump_spec
+
         body: dict[str, Any] = {"spec": dump_spec(spec)}
         if by.protected is not None:
             body["protected"] = by.protected
@@ -240,9 +256,8 @@ class EmbeddedTarget(EmbeddedReader):
     def write_many(self, writes: Sequence[Write], *, by: Attribution) -> Written:
         """In as few requests as their size allows."""
         revisions: list[int | None] = []
-        for part in _parts([_item(write, by) for write in writes]):
-            asked = writes[len(revisions) : len(revisions) + len(part)]
-            written = self._batch(part, asked, by=by)
+        for part in _parts([(write, _item(write, by)) for write in writes]):
+            written = self._batch([item for _, item in part], [write for write, _ in part], by=by)
             revisions += written.revisions
             if written.error is not None:
                 return Written(tuple(revisions), written.error)
@@ -258,7 +273,8 @@ class EmbeddedTarget(EmbeddedReader):
             None if write.is_removal else int(result["revision"])
             for write, result in zip(writes, done, strict=False)
         )
-        error = _refusal(writes[len(done)], results[len(done)]) if len(done) < len(results) else None
+        failed = results[len(done)] if len(done) < len(results) else None
+        error = _refusal(writes[failed.get("item", len(done))], failed) if failed else None
         return Written(revisions, error)
 
     def converge(self, service: str, method: Method, *, reason: str) -> Converged:
@@ -291,34 +307,13 @@ class EmbeddedTarget(EmbeddedReader):
         return answer.expect_success(str(key))
 
 
-class _Meanwhile(Generic[FoundT]):
-    """Asks in a thread of its own, over a connection of its own."""
-
-    def __init__(self, ask: Callable[[], FoundT]) -> None:
-        self._ask = ask
-        self._outcome: FoundT | Exception
-        self._thread = threading.Thread(target=self._run, name="observe", daemon=True)
-        self._thread.start()
-
-    def result(self) -> FoundT:
-        """The answer. Raises what asking raised."""
-        self._thread.join()
-        if isinstance(self._outcome, Exception):
-            raise self._outcome
-        return self._outcome
-
-    def _run(self) -> None:
-        try:
-            self._outcome = self._ask()
-        except Exception as error:  # noqa: BLE001 - raised again by `result`
-            self._outcome = error
-
-
-_Asked = tuple[_Meanwhile[dict[str, Any]], _Meanwhile[Services]]
+_Asked = tuple[Meanwhile[dict[str, Any]], Meanwhile[Services]]
 
 
 def _item(write: Write, by: Attribution) -> bytes:
     """One write as the runtime takes it."""
+    from schemas.v1.codec import dump_spec
+
     item: dict[str, Any] = {"kind": write.key.kind, "name": write.key.name, "expect": write.expect}
     if write.renamed_from is not None:
         item |= {"op": "rename", "renamedFrom": write.renamed_from, "revision": write.revision}
@@ -334,15 +329,19 @@ def _item(write: Write, by: Attribution) -> bytes:
     return json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _parts(items: Iterable[bytes]) -> Iterator[list[bytes]]:
-    part: list[bytes] = []
+_Sent = tuple[Write, bytes]
+
+
+def _parts(items: Iterable[_Sent]) -> Iterator[list[_Sent]]:
+    part: list[_Sent] = []
     size = 0
-    for item in items:
-        if part and size + len(item) > BATCH_BYTES:
+    for group in tied(items, lambda item: item[0].tie):
+        more = sum(len(content) for _, content in group)
+        if part and size + more > BATCH_BYTES:
             yield part
             part, size = [], 0
-        part.append(item)
-        size += len(item)
+        part += group
+        size += more
     if part:
         yield part
 
@@ -394,32 +393,9 @@ def _current(body: Mapping[str, Any]) -> Present | None:
 
 
 def _observed(item: Mapping[str, Any], known: Spec | None = None) -> Present | Unreadable:
-    try:
-        # Canonical forms are equal exactly when specs are, and comparing them costs a quarter of checking one.
-        is_known = known is not None and dump_spec(known) == item["spec"]
-        spec = known if known is not None and is_known else parse_canonical(item["kind"], item["spec"])
-    except KeyError:
-        return Unreadable("this version knows no such kind; a newer one wrote it")
-    except ValidationError as error:
-        return Unreadable(f"this version does not understand its live values: {_first_problem(error)}")
-    return Present(
-        spec=spec,
-        revision=item["revision"],
-        secrets=item.get("secrets") or {},
-        updated_by=item.get("updatedBy"),
-        updated_at=item.get("updatedAt"),
-        apply_id=item.get("applyId"),
-        managed_by=item.get("managedBy"),
-        protected=bool(item.get("protected")),
-    )
+    from reconciler.targets.observed import observed  # with the models, which digests spare
 
-
-def _first_problem(error: ValidationError) -> str:
-    """One line: the first field that is not understood and why, without its value."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    path = ".".join(str(step) for step in first["loc"])
-    more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    return f"{path or 'the whole'}: {first['msg']}{more}"
+    return observed(item, known)
 
 
 def _service_states(status: Json) -> dict[str, ServiceState]:

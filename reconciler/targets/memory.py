@@ -18,15 +18,18 @@ from pydantic import JsonValue
 
 from reconciler.model import Absent, Key, LiveState, Observed, Present, ServiceState
 from reconciler.secret import SecretValue
+from reconciler.targets.sole_names import standing
 from reconciler.targets.target import (
     NO_DIGESTS,
     NONE_KNOWN,
     Attribution,
     ConflictError,
     Converged,
+    Digested,
     HealthMailbox,
     Json,
     LiveChanges,
+    LiveDigests,
     Method,
     NotRunningError,
     RejectedError,
@@ -38,8 +41,10 @@ from reconciler.targets.target import (
     Write,
     Written,
 )
-from schemas.v1.base import Impact, Spec
+from schemas.v1.base import Spec
+from schemas.v1.canonical import digest_canonical
 from schemas.v1.effects import effects
+from schemas.v1.impact import Impact
 from schemas.v1.server import Server
 from schemas.v1.services import SERVICES
 
@@ -71,6 +76,16 @@ class MemoryTarget:
 
     def prepare(self) -> None:
         """Nothing takes time here."""
+
+    def digests(self) -> LiveDigests:
+        """Made at the time."""
+        live = self.observe()
+        found = {
+            key: Digested(digest_canonical(present.spec), present.secrets, present.protected)
+            for key, present in live.resources.items()
+            if isinstance(present, Present)
+        }
+        return LiveDigests(found, live.services)
 
     def observe(
         self, known: Mapping[Key, Spec] = NONE_KNOWN, digests: Mapping[Key, str] = NO_DIGESTS
@@ -177,7 +192,7 @@ class MemoryTarget:
         was_protected = current.protected if current else False
         owner = "reconciler" if by.apply_id else current.managed_by if current else None
         written = Present(
-            spec=spec,
+            spec=spec.as_live(),
             revision=0,
             secrets=digests,
             managed_by=owner,
@@ -216,9 +231,11 @@ class MemoryTarget:
         self._put(key, self._versions[key, revision], by)
 
     def write_many(self, writes: Sequence[Write], *, by: Attribution) -> Written:
-        """One after the other."""
+        """One after the other, as far as no name would be two resources'."""
+        with self._lock:
+            count, refusal = standing(writes, self._live, becomes=self._becomes)
         revisions: list[int | None] = []
-        for write in writes:
+        for write in writes[:count]:
             try:
                 with self._lock:
                     revisions.append(self._write(write, by))
@@ -226,7 +243,11 @@ class MemoryTarget:
                 raise
             except TargetError as error:
                 return Written(tuple(revisions), error)
-        return Written(tuple(revisions))
+        return Written(tuple(revisions), refusal)
+
+    def _becomes(self, write: Write) -> Spec | None:
+        version = self._versions.get((write.key, write.revision)) if write.revision is not None else None
+        return write.spec or (version.spec if version else None)
 
     def _write(self, write: Write, by: Attribution) -> int | None:
         expect = write.expect

@@ -7,20 +7,23 @@ resource at a time by compare-and-swap and brings services onto their live confi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, Protocol
-
-from pydantic import JsonValue
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from reconciler.expected import ExpectedError
 from reconciler.model import Absent, Key, LiveState, Observed, Present, ServiceState
 from reconciler.secret import SecretValue
-from schemas.v1.base import Spec
 
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from schemas.v1.base import Spec
+
+T = TypeVar("T")
 Method = Literal["restart", "reload"]
-Json = Mapping[str, JsonValue]
+Json = Mapping[str, "JsonValue"]
 NONE_KNOWN: Mapping[Key, Spec] = MappingProxyType({})
 NO_DIGESTS: Mapping[Key, str] = MappingProxyType({})
 
@@ -129,10 +132,28 @@ class Stamps:
 
 
 @dataclass(frozen=True, slots=True)
+class Digested:
+    """A live resource without its values: the SHA-256 of its spec's canonical form, the keyed digest of each secret."""
+
+    digest: str
+    secrets: Mapping[str, str]
+    protected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDigests:
+    """Every live resource, told by digests, and every service by its id."""
+
+    resources: Mapping[Key, Digested]
+    services: Mapping[str, ServiceState]
+
+
+@dataclass(frozen=True, slots=True)
 class Write:
     """One of many writes. With a `spec` the resource is created or replaced; with `is_restore` the version of
     `revision` comes back (None: the resource goes); with neither it is deleted. `renamed_from`: what has that live name
-    gets the name of `key` in the same step, and `expect` is about it."""
+    gets the name of `key` in the same step, and `expect` is about it. Writes that follow one another with the same
+    `tie` are done together or not at all: names pass between them in a circle."""
 
     key: Key
     expect: int | None
@@ -142,6 +163,7 @@ class Write:
     is_restore: bool = False
     revision: int | None = None
     renamed_from: str | None = None
+    tie: int | None = None
 
     @property
     def current_key(self) -> Key:
@@ -154,6 +176,18 @@ class Write:
         return self.spec is None and (not self.is_restore or self.revision is None)
 
 
+def tied(items: Iterable[T], tie_of: Callable[[T], int | None]) -> Iterator[list[T]]:
+    """Those with one tie together, the others each by itself, in the order that they came."""
+    group: list[T] = []
+    for item in items:
+        if group and (tie_of(item) is None or tie_of(item) != tie_of(group[-1])):
+            yield group
+            group = []
+        group.append(item)
+    if group:
+        yield group
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What became of many writes, in order: the new revision of each that is live (None: it is gone), then what stopped
@@ -161,6 +195,16 @@ class Written:
 
     revisions: tuple[int | None, ...]
     error: TargetError | None = None
+
+
+class DigestReader(Protocol):
+    """What tells whether anything differs at all, without reading a single value."""
+
+    def digests(self) -> LiveDigests:
+        """What is live, by digests alone."""
+
+    def digest_key(self) -> bytes:
+        """The key under which digests of secrets are made; the target's own."""
 
 
 class Reader(Protocol):
@@ -240,8 +284,9 @@ class Writer(Protocol):
         """Bring the version of `revision` back with its secrets, as a new revision; None means absent."""
 
     def write_many(self, writes: Sequence[Write], *, by: Attribution) -> Written:
-        """In order, up to the first that is refused: that one has done nothing. Raises TransientError and
-        NotRunningError when it is not known how many were done. May be called from several threads at once."""
+        """In order, up to the first that is refused: that one has done nothing. A name that one resource only may have
+        (`schemas.v1.logon_names`) is refused to another, as it is at the end. Raises TransientError and NotRunningError
+        when it is not known how many were done. May be called from several threads at once."""
 
     def converge(self, service: str, method: Method, *, reason: str) -> Converged:
         """Make "ex01/imap4" run its live configuration. Raises ServiceError when it cannot."""

@@ -25,7 +25,7 @@ from runtime.directory.credential_cache import CredentialCache
 from runtime.directory.directory import Directory, MailboxEntry, cost_of_hash
 from runtime.directory.names import parse_logon_name
 from runtime.throttling.logon_penalty import LogonPenalty, LogonShares, is_loopback, network_of
-from schemas.v1.secret_reference import MAX_SECRET_OCTETS
+from schemas.v1.limits import MAX_SECRET_OCTETS
 from schemas.v1.server import PasswordHashing
 
 #: argon2 threads of a host process: two hashes at once leave a core of a small machine to the event loop.

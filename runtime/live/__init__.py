@@ -3,7 +3,8 @@
 `LiveStore` writes it and belongs to the supervisor alone; `LiveReader` is what the hosts open, read-only.
 """
 
-from runtime.live.forget import ForgottenError
+from runtime.live.forget import ForgottenError, old_versions
+from runtime.live.names import NameTakenError
 from runtime.live.reader import LiveReader
 from runtime.live.resource import Changes, LiveConfigurationError, LiveResource, MailboxRename
 from runtime.live.store import (
@@ -26,6 +27,8 @@ __all__ = [
     "LiveResource",
     "LiveStore",
     "MailboxRename",
+    "NameTakenError",
     "NoSuchVersionError",
     "ProtectedError",
+    "old_versions",
 ]

@@ -3,13 +3,23 @@
 A version is needed for as long as somebody may go back to it: an apply that was killed, to the version right before its
 own; `rollback`, to what was live at any time of the last KEPT_DAYS. So a version goes only when it is none of the last
 KEPT_VERSIONS of its resource and was replaced more than KEPT_DAYS ago. What was live before the revision that is noted
-here is then no longer known as a whole, and is never made up. `store` is the only caller.
+here is then no longer known as a whole, and is never made up. Renames from before it go too, but not those of
+mailboxes: mail may wait to follow them for as long as a server is off.
+
+The search reads everything there is, and any thread may do it beside the writer: what is old once stays so. What it
+found is deleted bit by bit. `store` deletes; `housekeeping` searches.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from runtime.live.tables import open_for_reading
 
 #: Versions of each resource, its deletion included, that are kept however old they are.
 KEPT_VERSIONS = 10
@@ -24,7 +34,7 @@ SELECT kind, name, revision, next FROM (
         lead(updated_at) OVER newer AS replaced,
         row_number() OVER (PARTITION BY kind, name ORDER BY revision DESC) AS place
     FROM versions WINDOW newer AS (PARTITION BY kind, name ORDER BY revision)
-) WHERE place > ? AND replaced < ?
+) WHERE place > ? AND replaced < ? ORDER BY next
 """
 
 
@@ -38,17 +48,30 @@ class ForgottenError(Exception):
         )
 
 
-def forget(database: sqlite3.Connection, *, now: datetime) -> int:
-    """Delete the versions that nobody needs any more, within the caller's transaction; returns how many there were."""
+class OldVersion(NamedTuple):
+    """A version that nobody needs any more; `next` has taken its place."""
+
+    kind: str
+    name: str
+    revision: int
+    next: int
+
+
+def old_versions(path: Path, *, now: datetime) -> list[OldVersion]:
+    """All of them, in the order to delete them in. Raises LiveConfigurationError."""
     before = timestamp(now - timedelta(days=KEPT_DAYS))
-    old = database.execute(_OLD, (KEPT_VERSIONS, before)).fetchall()
-    if old:
-        database.executemany(
-            "DELETE FROM versions WHERE kind = ? AND name = ? AND revision = ?", (row[:3] for row in old)
-        )
-        known = max(known_from(database), *(row[3] for row in old))
-        database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_FORGOTTEN, str(known)))
-    return len(old)
+    with closing(open_for_reading(path)) as database:
+        return [OldVersion(*row) for row in database.execute(_OLD, (KEPT_VERSIONS, before))]
+
+
+def forget(database: sqlite3.Connection, old: Sequence[OldVersion]) -> None:
+    """Delete these, within the caller's transaction."""
+    database.executemany(
+        "DELETE FROM versions WHERE kind = ? AND name = ? AND revision = ?", (version[:3] for version in old)
+    )
+    known = max([known_from(database), *(version.next for version in old)])
+    database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_FORGOTTEN, str(known)))
+    database.execute("DELETE FROM renames WHERE kind <> 'Mailbox' AND revision <= ?", (known,))
 
 
 def known_from(database: sqlite3.Connection) -> int:

@@ -2,22 +2,23 @@
 
 Every write is a compare-and-swap on the resource's revision, takes the next revision of the whole estate, and
 keeps the version before it, credentials included, so that it can be brought back (`forget` says for how long). A
-write is on disk when the call returns. It refuses to hold a secret: callers hand in digests and hashes. Only the
-supervisor makes one; one thread uses it.
+write is on disk when the call returns. It refuses to hold a secret: callers hand in digests and hashes; and a name that
+is one resource's only for a second one (`names`). Only the supervisor makes one; one thread uses it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets as randomness
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.live.forget import ForgottenError, forget, known_from, timestamp
+from runtime.live.forget import ForgottenError, OldVersion, forget, known_from, timestamp
+from runtime.live.names import NameIndex, Undoing
 from runtime.live.reader import current_epoch
 from runtime.live.resource import COLUMNS, LiveResource, Row, canonical, canonical_spec, resource_of
 from runtime.live.tables import open_for_writing
@@ -29,6 +30,8 @@ _SELECT = f"SELECT {COLUMNS} FROM resources"
 _REPLACE = f"INSERT OR REPLACE INTO resources ({COLUMNS}) VALUES ({_MARKS})"
 _KEEP = f"INSERT INTO versions ({COLUMNS}, deleted) VALUES ({_MARKS}, ?)"
 _VERSION = f"SELECT deleted, {COLUMNS} FROM versions WHERE kind=? AND name=? AND revision=?"
+_LATEST = "SELECT revision, apply_id FROM versions WHERE kind=? AND name=? ORDER BY revision DESC LIMIT 1"
+_RESPELL = [f"UPDATE {table} SET spec = ? WHERE revision = ?" for table in ("resources", "versions")]
 _NOT_SPEC = tuple(name for name in Row._fields if name not in ("spec", "credentials"))
 _SELECT_SUMMARIES = f"SELECT {', '.join(_NOT_SPEC)} FROM resources ORDER BY kind, name"
 _AT_EPOCH = f"""
@@ -119,6 +122,7 @@ class _Content(NamedTuple):
     secrets: str
     credentials: str
     protected: int
+    model: Spec | None = None
 
 
 _NOTHING = _Content("{}", "{}", "{}", 0)
@@ -128,11 +132,13 @@ class LiveStore:
     """The live configuration at `path`, made when it is not there. Raises LiveConfigurationError."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._database = open_for_writing(path)
         self.digest_key = bytes.fromhex(self._constant("digest_key", randomness.token_hex(32)))
         self.backend_key = bytes.fromhex(self._constant("backend_key", randomness.token_hex(32)))
         self.instance = self._constant("instance", randomness.token_hex(8))
         self._digests: dict[int, str] = {}
+        self._names = NameIndex(self._database)
 
     @property
     def epoch(self) -> int:
@@ -163,10 +169,10 @@ class LiveStore:
         query = "SELECT revision, kind, old, new FROM renames WHERE revision > ? ORDER BY revision"
         return list(self._database.execute(query, (epoch,)))
 
-    def forget(self, now: datetime) -> int:
-        """Let go of versions that nobody can go back to any more; returns how many."""
+    def forget(self, old: Sequence[OldVersion]) -> None:
+        """Let go of versions that nobody can go back to any more, as `old_versions` finds them."""
         with self.transaction():
-            return forget(self._database, now=now)
+            forget(self._database, old)
 
     def changed(self, since: int, *, limit: int) -> tuple[list[Row], list[tuple[str, str]], int]:
         """What has been written after revision `since`, oldest first, at most `limit` resources; the keys that were
@@ -201,7 +207,7 @@ class LiveStore:
         return [Row(*row) for row in found]
 
     def write(self, key: tuple[str, str], draft: Draft, *, expect: int | None, author: Author) -> Row:
-        """Create (`expect` None) or update a resource. Raises ConflictError."""
+        """Create (`expect` None) or update a resource. Raises ConflictError, NameTakenError."""
         with self.transaction():
             current = self._unsynced_check(key, expect)
             return self._unsynced_put(key, _content(draft, current), _inheriting(author, current))
@@ -225,15 +231,17 @@ class LiveStore:
     ) -> Row:
         """Give a resource another name, and in the same step what a draft says or what the version `content` of the
         new name held (None: as it is). Whoever keeps things under its name reads of it in `LiveReader.changes_since`.
-        Raises ConflictError, also when the new name is taken; NoSuchVersionError."""
+        Raises ConflictError, also when the new name is taken; NoSuchVersionError, NameTakenError."""
         target = (key[0], new)
         with self.transaction():
             current = self._unsynced_check(key, expect)
             self._unsynced_check(target, None)
             assert current is not None
             written = self._renamed(target, content, current)
+            undoing = self._undoing(key, author) if isinstance(content, int) else None
+            self._names.move(key, new)
             self._unsynced_delete(key, author)
-            row = self._unsynced_put(target, written, _inheriting(author, current))
+            row = self._unsynced_put(target, written, _inheriting(author, current), undoing=undoing)
             self._database.execute(
                 "INSERT INTO renames VALUES (?, ?, ?, ?, ?)", (row.revision, *key, new, current.spec)
             )
@@ -244,20 +252,32 @@ class LiveStore:
     ) -> tuple[int, Row | None]:
         """Bring back the version that had `revision` (None: absent), credentials included, as a new revision.
 
-        Returns the new revision and the row (None: it is gone). Raises ConflictError, NoSuchVersionError, and
-        ProtectedError when it would go and another apply than this author's made it what it is.
+        Returns the new revision and the row (None: it is gone). Raises ConflictError, NoSuchVersionError,
+        NameTakenError, and ProtectedError when it would go and another apply than this author's made it what it is.
         """
         with self.transaction():
             current = self._unsynced_check(key, expect)
             version = None if revision is None else self._version(key, revision)
             if version is not None:
-                row = self._unsynced_put(key, _content_of(version), _inheriting(author, version))
+                by, undoing = _inheriting(author, version), self._undoing(key, author)
+                row = self._unsynced_put(key, _content_of(version), by, undoing=undoing)
                 return row.revision, row
             if current is None:
                 return self.epoch, None
             if current.protected and (author.apply_id is None or current.apply_id != author.apply_id):
                 raise ProtectedError(key)
             return self._unsynced_delete(key, author), None
+
+    def versions(self, kind: str) -> list[Row]:
+        """Every version that is kept of every resource of one kind, those that are live among them, oldest first."""
+        query = f"SELECT {COLUMNS} FROM versions WHERE kind = ? AND NOT deleted ORDER BY revision"
+        return [Row(*row) for row in self._database.execute(query, (kind,))]
+
+    def respell(self, row: Row, spec: Spec) -> None:
+        """Say in other words what a version means. It keeps its revision; only while no host reads."""
+        with self.transaction():
+            for query in _RESPELL:
+                self._database.execute(query, (canonical_spec(spec), row.revision))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -294,16 +314,26 @@ class LiveStore:
             rows = self._database.execute(query)
         self._digests.update((revision, hashlib.sha256(spec.encode()).hexdigest()) for revision, spec in rows)
 
-    def _unsynced_put(self, key: tuple[str, str], content: _Content, author: Author) -> Row:
+    def _undoing(self, key: tuple[str, str], author: Author) -> Undoing | None:
+        """What the resource is now, its absence included, when this author's apply made it so."""
+        found = self._database.execute(_LATEST, key).fetchone()
+        is_ours = found is not None and author.apply_id is not None and found[1] == author.apply_id
+        return Undoing(*found) if is_ours else None
+
+    def _unsynced_put(
+        self, key: tuple[str, str], content: _Content, author: Author, *, undoing: Undoing | None = None
+    ) -> Row:
         row = self._next_row(key, content, author)
         self._database.execute(_REPLACE, row)
         self._database.execute(_KEEP, (*row, 0))
+        self._names.put(key, content.model or row.spec, undoing=undoing)
         return row
 
     def _unsynced_delete(self, key: tuple[str, str], author: Author) -> int:
         row = self._next_row(key, _NOTHING, author)
         self._database.execute("DELETE FROM resources WHERE kind = ? AND name = ?", key)
         self._database.execute(_KEEP, (*row, 1))
+        self._names.drop(key)
         return row.revision
 
     def _next_row(self, key: tuple[str, str], content: _Content, author: Author) -> Row:
@@ -332,26 +362,29 @@ class LiveStore:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Many writes that reach the disk together. A write that raises ConflictError, NoSuchVersionError or
-        ProtectedError has done nothing: the block may catch it and keep those before it."""
+        ProtectedError has done nothing: the block may catch it and keep those before it. Raises NameTakenError when a
+        name would belong to two at the end of it; then nothing was done at all."""
         is_within = self._database.in_transaction
         if is_within:
             yield
             return
         self._database.execute("BEGIN IMMEDIATE")
+        self._names.begin()
         try:
             yield
+            self._names.check()
             self._database.execute("COMMIT")
         except BaseException:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
+            self._names.roll_back()
             raise
 
 
 def _content(draft: Draft, current: Row | None) -> _Content:
     protected = draft.protected if draft.protected is not None else bool(current and current.protected)
-    return _Content(
-        canonical_spec(draft.spec), canonical(draft.secrets), canonical(draft.credentials), int(protected)
-    )
+    secrets, credentials = canonical(draft.secrets), canonical(draft.credentials)
+    return _Content(canonical_spec(draft.spec), secrets, credentials, int(protected), draft.spec)
 
 
 def _content_of(version: Row) -> _Content:

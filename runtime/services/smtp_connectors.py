@@ -17,7 +17,8 @@ from runtime.protocols.smtp.connection import Limits, Options
 from runtime.protocols.smtp.content import ContentLimits, LineEndings
 from runtime.protocols.smtp.ehlo import Offer
 from runtime.services.base import Listener, Snapshot
-from runtime.services.smtp_rights import Right, Rights, rights_before_logon, rights_of_users
+from runtime.services.smtp_rights import Rights, rights_before_logon, rights_of_users
+from schemas.v1.extended_rights import Right
 from schemas.v1.receive_connector import AuthMechanism, ReceiveConnector, TransportRole
 
 #: Octets of a command line with CRLF; Exchange's long addresses raise it to 8,000 characters.
@@ -46,10 +47,10 @@ class ConnectorView:
     def wants_tls(self) -> bool:
         return AuthMechanism.TLS in self.settings.auth_mechanism
 
-    def limits(self) -> Limits:
-        """What a client of this connector may send."""
+    def limits(self, rights: Rights) -> Limits:
+        """What a client with these rights may send."""
         settings = self.settings
-        is_exempt = Right.BYPASS_MESSAGE_SIZE_LIMIT in self.rights_before_logon
+        is_exempt = Right.BYPASS_MESSAGE_SIZE_LIMIT in rights
         content = ContentLimits(
             message=NO_LIMIT if is_exempt else settings.max_message_size,
             header=settings.max_header_size,

@@ -16,9 +16,10 @@ from typing import Protocol
 
 from runtime.net.session import Connection
 from runtime.protocols.smtp.replies import Reply
-from runtime.services.smtp_rights import Right, Rights
+from runtime.services.smtp_rights import Rights
 from runtime.transport import headers
 from runtime.transport.envelope import Envelope, Origin
+from schemas.v1.extended_rights import Right
 
 
 class Sink(Protocol):

@@ -14,8 +14,9 @@ from runtime.protocols.smtp import replies
 from runtime.protocols.smtp.events import Mail
 from runtime.protocols.smtp.grammar import split_address
 from runtime.protocols.smtp.replies import Reply
-from runtime.services.smtp_rights import Right, Rights
+from runtime.services.smtp_rights import Rights
 from schemas.v1.accepted_domain import AcceptedDomain, DomainType
+from schemas.v1.extended_rights import Right
 from schemas.v1.receive_connector import ReceiveConnector
 
 _RESERVED_TOP_LEVEL = frozenset({"test", "example", "invalid", "localhost"})
@@ -91,9 +92,9 @@ def _judge_domain(
     address: str, domain: AcceptedDomain | None, client: Client, directory: Directory
 ) -> Reply | None:
     entry = directory.by_address(address)
-    if domain is None and not (entry is not None and entry.is_health_mailbox and client.user is not None):
-        may_relay = Right.ACCEPT_ANY_RECIPIENT in client.rights
-        return replies.NO_SEND_CONNECTOR if may_relay else replies.UNABLE_TO_RELAY
+    is_probe = entry is not None and entry.is_health_mailbox and client.user is not None
+    if domain is None and not is_probe and Right.ACCEPT_ANY_RECIPIENT not in client.rights:
+        return replies.UNABLE_TO_RELAY
     if entry is not None:
         return None
     is_authoritative = domain is not None and domain.domain_type is DomainType.AUTHORITATIVE

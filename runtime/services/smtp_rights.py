@@ -1,29 +1,15 @@
-"""Exchange's permission groups of Receive connectors, and the rights that each gives a session.
+"""The rights of a session on a Receive connector: those of its permission groups, and those granted beside them.
 
-One table, as Exchange documents it; a session's rights are looked up here when it connects and when it logs
-on. What a right allows is decided in `smtp_policy`.
+One table of groups, as Exchange documents it; a session's rights are looked up here when it connects and when
+it logs on. What a right allows is decided in `smtp_policy`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 
+from schemas.v1.extended_rights import Right
 from schemas.v1.receive_connector import AuthMechanism, PermissionGroup, ReceiveConnector
-
-
-class Right(Enum):
-    """The extended rights that the runtime acts on, by Exchange's names."""
-
-    SUBMIT = "ms-Exch-SMTP-Submit"
-    ACCEPT_ANY_SENDER = "ms-Exch-SMTP-Accept-Any-Sender"
-    ACCEPT_AUTHORITATIVE_DOMAIN_SENDER = "ms-Exch-SMTP-Accept-Authoritative-Domain-Sender"
-    ACCEPT_ANY_RECIPIENT = "ms-Exch-SMTP-Accept-Any-Recipient"
-    BYPASS_MESSAGE_SIZE_LIMIT = "ms-Exch-Bypass-Message-Size-Limit"
-    ACCEPT_HEADERS_ROUTING = "ms-Exch-Accept-Headers-Routing"
-    ACCEPT_HEADERS_ORGANIZATION = "ms-Exch-Accept-Headers-Organization"
-    ACCEPT_HEADERS_FOREST = "ms-Exch-Accept-Headers-Forest"
-
 
 Rights = frozenset[Right]
 NO_RIGHTS: Rights = frozenset()
@@ -58,14 +44,16 @@ EXTERNALLY_SECURED: Rights = frozenset(
 
 def rights_before_logon(connector: ReceiveConnector) -> Rights:
     """What a client may do that has not authenticated."""
+    granted = frozenset(connector.extended_rights.anonymous_logon)
     if AuthMechanism.EXTERNAL_AUTHORITATIVE in connector.auth_mechanism:
-        return EXTERNALLY_SECURED
-    return _of(connector, PermissionGroup.ANONYMOUS_USERS)
+        return EXTERNALLY_SECURED | granted
+    return _of(connector, PermissionGroup.ANONYMOUS_USERS) | granted
 
 
 def rights_of_users(connector: ReceiveConnector) -> Rights:
     """What a mailbox user may do after AUTH."""
-    return _of(connector, PermissionGroup.EXCHANGE_USERS)
+    granted = frozenset(connector.extended_rights.authenticated_users)
+    return _of(connector, PermissionGroup.EXCHANGE_USERS) | granted
 
 
 def _of(connector: ReceiveConnector, group: PermissionGroup) -> Rights:

@@ -27,12 +27,13 @@ from runtime.services.smtp_connectors import ConnectorView
 from runtime.services.smtp_intake import ReadGate, Stamp, Transaction
 from runtime.services.smtp_logon import Logon, Verdict
 from runtime.services.smtp_policy import Client, complete_address, judge_recipient, judge_sender
-from runtime.services.smtp_rights import NO_RIGHTS, Right
+from runtime.services.smtp_rights import NO_RIGHTS
 from runtime.services.smtp_sasl import MECHANISMS
 from runtime.services.smtp_service import SmtpService
 from runtime.services.smtp_trace import SessionTrace
 from runtime.throttling.connections import ConnectionTicket
 from runtime.transport.envelope import Origin
+from schemas.v1.extended_rights import Right
 
 #: Octets that a client may send ahead while its session waits; then its connection is not read.
 READ_AHEAD = 128 * 1024
@@ -107,7 +108,7 @@ class SmtpSession:
         """Everything said in clear is forgotten, but for the counts of failures."""
         self._core.tls_started()
         self._hello = None
-        self._client = Client(None, self._view.rights_before_logon, is_tls=True)
+        self._know(Client(None, self._view.rights_before_logon, is_tls=True))
         self._trace.information("TLS handshake completed")
         self._run()
 
@@ -162,7 +163,7 @@ class SmtpSession:
 
     def _begin(self, view: ConnectorView) -> None:
         self._view = view
-        self._core = ServerConnection(view.limits(), view.options())
+        self._core = ServerConnection(view.limits(view.rights_before_logon), view.options())
         self._client = Client(None, view.rights_before_logon, self._connection.is_tls)
         self._deadline += view.settings.connection_timeout.total_seconds()
         self._trace = self._service.trace(view, self._id, self._connection)
@@ -174,6 +175,11 @@ class SmtpSession:
         self._ticket = ticket
         self._arm()
         self._connection.write(replies.render_reply(self._service.banner(view), is_enhanced=False))
+
+    def _know(self, client: Client) -> None:
+        """Somebody else is there now, with rights of his own."""
+        self._client = client
+        self._core.limits = self._view.limits(client.rights)
 
     def _end(self, reply: Reply) -> None:
         """The last word."""
@@ -379,7 +385,7 @@ class SmtpSession:
             return replies.AUTH_BUSY
         if verdict.entry is None:
             return self._count_failure(verdict.name)
-        self._client = Client(verdict.entry, self._view.rights_of_users, self._client.is_tls)
+        self._know(Client(verdict.entry, self._view.rights_of_users, self._client.is_tls))
         self._trace.information(verdict.entry.name, "authenticated")
         return replies.AUTH_OK
 

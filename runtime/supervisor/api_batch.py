@@ -2,19 +2,29 @@
 
 A batch is an ordered list of writes, each with the revision that it was decided on. They are carried out in order, up
 to the first that fails: that one has done nothing, those before it are live, those after it were not looked at. The
-written ones reach the disk together, so a crash leaves all of them or none, and the hosts are told once.
+written ones reach the disk together, so a crash leaves all of them or none, and the hosts are told once. Whether a name
+belongs to two resources is asked at the end, so that they may swap names: the first write that asks for a name which
+another resource still has fails, and what was written before it stays only as far as that holds by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
-from runtime.live import Author, ConflictError, Draft, LiveStore, NoSuchVersionError, ProtectedError
+from runtime.live import (
+    Author,
+    ConflictError,
+    Draft,
+    LiveStore,
+    NameTakenError,
+    NoSuchVersionError,
+    ProtectedError,
+)
 from runtime.live.resource import Row
 from runtime.supervisor.api_errors import RefusedError, invalid, problem
 from runtime.supervisor.api_resources import (
@@ -94,17 +104,17 @@ class Wanted(BaseModel):
 @router.post("/batch")
 async def write_batch(request: Request, body: Batch, headers: Checked) -> dict[str, Any]:
     """Carry the items out in order, up to the first that fails. One result an item that was looked at: `status` as
-    the single request would have answered, and `revision`, or `error` with what goes with it."""
+    the single request would have answered, and `revision`, or `error` with what goes with it; `item` is the number of
+    the item that failed, when that was a later one."""
     supervisor = _supervisor(request)
-    ready, failure = await _prepared(supervisor, body.items)
-    results, written = _carried_out(supervisor.store, ready, author=headers.author())
-    if failure is not None and len(results) == len(ready) and (not results or results[-1]["status"] == 200):
-        results.append({"status": failure.status, **failure.body})
-    for item, row in written:
+    ready, refused = await _prepared(supervisor, body.items)
+    failure = {"status": refused.status, **refused.body} if refused else None
+    done = _carried_out(supervisor.store, ready, author=headers.author(), failure=failure)
+    for item, row in done.written:
         _emit(supervisor, item, row, by=headers.x_actor)
-    if written:
+    if done.written:
         await supervisor.tell_hosts()
-    return {"results": results}
+    return {"results": done.results}
 
 
 @router.post("/read")
@@ -169,22 +179,56 @@ async def _draft(supervisor: Supervisor, item: Item) -> Draft | None:
     return await draft_of(supervisor, item.current_key, body, expect=item.expect)
 
 
+class _Attempt(NamedTuple):
+    """One result an item up to the first failure, and what was written: all of it, or nothing of it when a name would
+    belong to two (`clash`)."""
+
+    results: list[dict[str, Any]]
+    written: list[tuple[Item, Row | int]]
+    clash: NameTakenError | None = None
+
+    def failure(self) -> dict[str, Any] | None:
+        """What the last item that was looked at failed of."""
+        return self.results[-1] if self.results and self.results[-1]["status"] != 200 else None
+
+
 def _carried_out(
-    store: LiveStore, ready: Sequence[tuple[Item, Draft | None]], *, author: Author
-) -> tuple[list[dict[str, Any]], list[tuple[Item, Row | int]]]:
-    """One result an item up to the first failure, and what was written."""
+    store: LiveStore,
+    ready: Sequence[tuple[Item, Draft | None]],
+    *,
+    author: Author,
+    failure: dict[str, Any] | None,
+) -> _Attempt:
+    """As far as it goes; `failure` is what the item after those that are ready failed of. The writes before one that
+    fails may fail for their names without it: each time fewer are left, and `item` says which one it all began with."""
+    attempt = _attempt(store, ready, author=author)
+    cause = attempt.failure() or failure
+    if cause is not None and cause is failure:
+        attempt.results.append(cause)
+    told = cause and {**cause, "item": len(attempt.results) - 1}
+    while (clash := attempt.clash) is not None:
+        at = next(at for at, (item, _) in enumerate(ready) if item.key == clash.key)
+        attempt = _attempt(store, ready[:at], author=author)
+        attempt.results.append(told or {"status": 409, "error": str(clash)})
+    return attempt
+
+
+def _attempt(store: LiveStore, ready: Sequence[tuple[Item, Draft | None]], *, author: Author) -> _Attempt:
     results: list[dict[str, Any]] = []
     written: list[tuple[Item, Row | int]] = []
-    with store.transaction():
-        for item, draft in ready:
-            try:
-                done = _write(store, item, draft=draft, author=_owned(author, item))
-            except (ConflictError, NoSuchVersionError, ProtectedError) as error:
-                results.append(_refusal(error))
-                break
-            written.append((item, done))
-            results.append({"status": 200, "revision": done if isinstance(done, int) else done.revision})
-    return results, written
+    try:
+        with store.transaction():
+            for item, draft in ready:
+                try:
+                    done = _write(store, item, draft=draft, author=_owned(author, item))
+                except (ConflictError, NoSuchVersionError, ProtectedError) as error:
+                    results.append(_refusal(error))
+                    break
+                written.append((item, done))
+                results.append({"status": 200, "revision": done if isinstance(done, int) else done.revision})
+    except NameTakenError as clash:
+        return _Attempt(results, [], clash)
+    return _Attempt(results, written)
 
 
 def _owned(author: Author, item: Item) -> Author:

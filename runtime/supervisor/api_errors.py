@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from runtime.live import ForgottenError, LiveConfigurationError, NoSuchVersionError
+from runtime.live import ForgottenError, LiveConfigurationError, NameTakenError, NoSuchVersionError
 from runtime.supervisor.service_control import ServiceError
 from runtime.supervisor.supervisor import UnknownServiceError
 from schemas.v1.facts import find
@@ -64,6 +64,7 @@ _STATUS: dict[type[Exception], int] = {
     UnknownServiceError: 404,
     NoSuchVersionError: 404,
     ForgottenError: 410,
+    NameTakenError: 409,
     ServiceError: 409,
     LiveConfigurationError: 500,
 }

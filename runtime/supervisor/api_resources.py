@@ -18,13 +18,15 @@ from runtime.live import Author, ConflictError, Draft, ProtectedError
 from runtime.live.resource import Row
 from runtime.live.store import Summary
 from runtime.supervisor.api_errors import RefusedError, invalid, problem, spec_problems
+from runtime.supervisor.certificate_store import CertificateFileError, take_in
 from runtime.supervisor.supervisor import Supervisor
 from schemas.v1.base import Spec
+from schemas.v1.certificate import Certificate
 from schemas.v1.codec import parse_spec
 from schemas.v1.facts import fields
 from schemas.v1.kinds import KINDS
+from schemas.v1.limits import MAX_SECRET_OCTETS
 from schemas.v1.moves import move_of
-from schemas.v1.secret_reference import MAX_SECRET_OCTETS
 
 router = APIRouter(prefix="/v1")
 
@@ -221,6 +223,7 @@ async def draft_of(
     if (old.revision if old else None) != expect:
         raise conflict(ConflictError(key, expected=expect, current=old))
     _refuse_move(old, key[0], spec)
+    spec = _stored(supervisor, key[1], spec)
     digests: dict[str, str] = json.loads(old.secrets) if old else {}
     hashes: dict[str, str] = json.loads(old.credentials) if old else {}
     plain = {path: secret.get_secret_value() for path, secret in body.secrets.items() if secret is not None}
@@ -240,6 +243,16 @@ def _refuse_move(old: Row | None, kind: str, spec: Spec) -> None:
     move = move_of(parse_spec(kind, json.loads(old.spec)), spec) if old else None
     if move is not None:
         raise invalid([problem(move.path, move.refusal)])
+
+
+def _stored(supervisor: Supervisor, name: str, spec: Spec) -> Spec:
+    """A certificate by its thumbprint, once its files are the server's own."""
+    if not isinstance(spec, Certificate):
+        return spec
+    try:
+        return take_in(supervisor.layout, name.partition("/")[0], spec)
+    except CertificateFileError as error:
+        raise invalid([problem(error.path, str(error))]) from error
 
 
 def _parse(kind: str, body: Written) -> Spec:

@@ -1,4 +1,4 @@
-"""Certificates of a server as PEM files that may be used: declared ones are checked, self-signed ones are
+"""Certificates of a server as PEM files that may be used: stored ones are checked, self-signed ones are
 made.
 
 A key is refused when others than its owner can read it, or when it does not fit its certificate. A
@@ -10,7 +10,6 @@ supervisor when it builds a generation.
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from runtime.net.tls import TlsError, server_context
 from runtime.services.base import CertificateFiles
+from runtime.supervisor.certificate_store import replace, stored_files
 from runtime.supervisor.layout import Layout, safe
 from schemas.v1.certificate import Certificate
 
@@ -69,7 +69,10 @@ def prepare(layout: Layout, *, server: str, fqdn: str, name: str, spec: Certific
 def paths(layout: Layout, *, server: str, name: str, spec: Certificate) -> tuple[Path, Path]:
     """Certificate file and key file, whether they exist or not."""
     if spec.certificate_file is not None and spec.private_key_file is not None:
+        # An earlier version left it where it was declared, and it could not be stored since.
         return Path(spec.certificate_file), Path(spec.private_key_file)
+    if spec.self_signed is None:
+        return stored_files(layout, server, spec)
     directory = layout.certificates(server)
     return directory / f"{safe(name)}.crt", directory / f"{safe(name)}.key"
 
@@ -106,8 +109,8 @@ def _keep_self_signed(certificate: Path, key: Path, *, wanted: _Wanted) -> None:
     if not _is_as_wanted(certificate, key, wanted):
         certificate.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         private_key = _new_key(wanted.key_type)
-        _replace(key, _key_pem(private_key), mode=0o600)
-        _replace(certificate, _sign(private_key, wanted).public_bytes(serialization.Encoding.PEM), mode=0o644)
+        replace(key, _key_pem(private_key), mode=0o600)
+        replace(certificate, _sign(private_key, wanted).public_bytes(serialization.Encoding.PEM), mode=0o644)
 
 
 def _is_as_wanted(certificate_file: Path, key_file: Path, wanted: _Wanted) -> bool:
@@ -198,16 +201,3 @@ def _names_in(certificate: x509.Certificate) -> tuple[str, ...]:
         return ()
     addresses = found.get_values_for_type(x509.IPAddress)
     return (*found.get_values_for_type(x509.DNSName), *(str(address) for address in addresses))
-
-
-def _replace(file: Path, content: bytes, *, mode: int) -> None:
-    """Write beside it, sync, rename: readers see the old file or the new one, never half of it."""
-    new = file.with_name(f".{file.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as stream:
-        os.fchmod(descriptor, mode)
-        stream.write(content)
-        stream.flush()
-        os.fsync(descriptor)
-    new.replace(file)

@@ -59,8 +59,16 @@ class Layout:
         return self.root / "servers" / safe(server)
 
     def certificates(self, server: str) -> Path:
-        """Generated certificates and their keys."""
+        """Certificates and their keys: those that were generated, and in a directory of their own stored ones."""
         return self.server(server) / "certificates"
+
+    def stored_certificates(self, server: str) -> Path:
+        """Copies of certificates that are declared as files."""
+        return self.certificates(server) / "stored"
+
+    def all_stored_certificates(self) -> list[Path]:
+        """Every file of those of every server, also of one that is gone."""
+        return sorted((self.root / "servers").glob("*/certificates/stored/*"))
 
     def databases(self, server: str) -> Path:
         """The mailbox databases that the server's back-end host owns."""

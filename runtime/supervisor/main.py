@@ -17,6 +17,7 @@ from pathlib import Path
 
 from runtime.live import LiveConfigurationError, LiveStore
 from runtime.supervisor import api
+from runtime.supervisor.certificate_store import take_in_all
 from runtime.supervisor.housekeeping import keep_house
 from runtime.supervisor.layout import Layout
 from runtime.supervisor.limits import raise_descriptor_limit
@@ -51,7 +52,8 @@ async def _supervise(layout: Layout, lock: int, log: RuntimeLog) -> None:
     supervisor = Supervisor(layout, LiveStore(layout.live), lock=lock)
     _obey_signals(supervisor)
     sock = api.bind(layout.control_socket)
-    tidying = asyncio.create_task(keep_house(supervisor.store, log), name="keep house")
+    take_in_all(layout, supervisor.store)
+    tidying = asyncio.create_task(keep_house(layout, supervisor.store, log), name="keep house")
     try:
         await supervisor.start()
         await _serve_until_stopped(supervisor, sock)

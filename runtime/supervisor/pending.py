@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from runtime.supervisor.blueprint import Key, ServerResources
-from schemas.v1.base import Impact
 from schemas.v1.effects import effects
+from schemas.v1.impact import Impact
 
 Action = Literal["start", "stop", "restart", "reload"]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -19,30 +18,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from schemas.v1.impact import Impact
+
 T = TypeVar("T")
-
-
-class Impact(StrEnum):
-    """What a field change costs a service; ordered, so that `max` merges: NONE < RELOAD < RESTART."""
-
-    NONE = "none"
-    RELOAD = "reload"
-    RESTART = "restart"
-
-    def __lt__(self, other: str) -> bool:
-        return _ORDER[self] < _ORDER[Impact(other)]
-
-    def __le__(self, other: str) -> bool:
-        return _ORDER[self] <= _ORDER[Impact(other)]
-
-    def __gt__(self, other: str) -> bool:
-        return _ORDER[self] > _ORDER[Impact(other)]
-
-    def __ge__(self, other: str) -> bool:
-        return _ORDER[self] >= _ORDER[Impact(other)]
-
-
-_ORDER = {impact: order for order, impact in enumerate(Impact)}
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -178,6 +156,10 @@ class Spec(Model):
 
     #: Required fields that other fields may fill in: YAML name → {YAML name of the other: its values that do}.
     filled_in: ClassVar[Mapping[str, Mapping[str, tuple[str, ...]]]] = {}
+
+    def as_live(self) -> Self:
+        """What a target keeps of this declaration; two specs mean the same when these are equal."""
+        return self
 
     @classmethod
     @cache

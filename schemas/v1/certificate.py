@@ -1,16 +1,17 @@
 """`Certificate`: a TLS certificate of one server, and the services that may use it.
 
-It comes from PEM files, or is made on the server for development (`selfSigned`). The private key is only ever named,
-never held. File paths are relative to the declaring file in YAML and absolute in live configuration.
+It comes from PEM files, or is made on the server for development (`selfSigned`). A file says where a certificate is to
+be had, not which one it is: the server keeps its own copy, so what is live is known by its thumbprint and has no path.
+The private key is only ever named, never held. File paths are relative to the declaring file.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
 from schemas.v1.base import Exchange, FieldImpact, Model, Reloads, SecurityRelevant, Spec, Unit
-from schemas.v1.scalar import Scalar, Words
+from schemas.v1.scalar import ListOf, Scalar, Words
 from schemas.v1.types import Between, SetOf, Text, Whole, WildcardName
 
 
@@ -48,6 +49,12 @@ THUMBPRINT = Scalar(
 )
 
 
+_NO_SOURCE = (
+    "a certificate needs certificateFile and privateKeyFile, or selfSigned, or else the thumbprint of one that the "
+    "server has"
+)
+
+
 class SelfSigned(Model):
     """A certificate for development, made on the server; its key never leaves it."""
 
@@ -70,7 +77,10 @@ class Certificate(Spec):
     certificate_file: Annotated[
         Text | None,
         SecurityRelevant("decides which certificate clients are shown"),
-        Field(description="PEM file of the certificate and its chain; a path is relative to the YAML file."),
+        Field(
+            description="PEM file of the certificate and its chain, which the server takes a copy of; a path is "
+            "relative to the YAML file."
+        ),
     ] = None
     private_key_file: Annotated[
         Text | None,
@@ -96,8 +106,24 @@ class Certificate(Spec):
         Annotated[str, THUMBPRINT] | None,
         SecurityRelevant("decides which certificate clients are shown"),
         Exchange("Thumbprint"),
-        Field(description="SHA-256 of the certificate; filled in from the file, null when self-signed."),
+        Field(
+            description="SHA-256 of the certificate; filled in from the file, null when self-signed. Without a file it "
+            "names a certificate that the server has already."
+        ),
     ] = None
+    chain: Annotated[
+        tuple[Annotated[str, THUMBPRINT], ...],
+        ListOf(),
+        Field(
+            description="SHA-256 of each certificate that is sent after it, in order; filled in from the file."
+        ),
+    ] = ()
+
+    def as_live(self) -> Self:
+        """By thumbprint, if it is known; what cannot be read here stays what the declaration says of it."""
+        if self.thumbprint is None or self.certificate_file is None:
+            return self
+        return self.model_copy(update={"certificate_file": None, "private_key_file": None})
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from self._source_rules()
@@ -112,8 +138,11 @@ class Certificate(Spec):
         if self.self_signed and (self.certificate_file or self.private_key_file):
             yield "self_signed", "a certificate is selfSigned or comes from certificateFile, not both"
         elif not self.self_signed and self.certificate_file is None:
-            yield "certificate_file", "a certificate needs certificateFile and privateKeyFile, or selfSigned"
+            if self.private_key_file or self.thumbprint is None:
+                yield "certificate_file", _NO_SOURCE
         elif not self.self_signed and self.private_key_file is None:
             yield "private_key_file", "certificateFile needs privateKeyFile, its key"
         if self.self_signed and self.thumbprint:
             yield "thumbprint", "a selfSigned certificate has no thumbprint until it is made; leave it out"
+        if self.self_signed and self.chain:
+            yield "chain", "a selfSigned certificate has no chain; leave it out"

@@ -54,6 +54,16 @@ _SELF_SIGNED: Schema = {
         "certificateFile": {"enum": [None, ""]},
         "privateKeyFile": {"enum": [None, ""]},
         "thumbprint": {"type": "null"},
+        "chain": {"maxItems": 0},
+    },
+}
+_BY_THUMBPRINT: Schema = {
+    "required": ["thumbprint"],
+    "properties": {
+        "thumbprint": {"type": "string"},
+        "certificateFile": {"enum": [None, ""]},
+        "privateKeyFile": {"enum": [None, ""]},
+        "selfSigned": {"type": "null"},
     },
 }
 _NEEDS_BASIC_AND_TLS: Schema = {
@@ -72,7 +82,7 @@ _EXTERNAL: Schema = {
 }
 
 CONDITIONS: Final[Mapping[str, tuple[Schema, ...]]] = {
-    "Certificate": ({"anyOf": [_FROM_FILE, _SELF_SIGNED]},),
+    "Certificate": ({"anyOf": [_FROM_FILE, _SELF_SIGNED, _BY_THUMBPRINT]},),
     "AcceptedDomain": (
         _never(
             _holds("makeDefault", {"const": True}),

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from schemas.v1.base import FieldImpact, Impact, Reloads, Restarts, Spec
+from schemas.v1.base import FieldImpact, Reloads, Restarts, Spec
 from schemas.v1.certificate import Certificate
 from schemas.v1.codec import dump_spec
 from schemas.v1.facts import find
+from schemas.v1.impact import Impact
 from schemas.v1.kinds import KINDS
 from schemas.v1.receive_connector import ReceiveConnector, TransportRole
 from schemas.v1.server import Server

@@ -19,7 +19,6 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from schemas.v1.base import (
     Exchange,
     FieldImpact,
-    Impact,
     Model,
     Reference,
     Restarts,
@@ -29,6 +28,7 @@ from schemas.v1.base import (
     marker,
 )
 from schemas.v1.enforcement import NOT_YET_ENFORCED
+from schemas.v1.impact import Impact
 from schemas.v1.kinds import KINDS
 from schemas.v1.scalar import Between, Scalar, Words
 

@@ -2,8 +2,7 @@
 
 They are for editors and for checks without Python. What only Python can check they leave out, so a valid document is
 never refused, and name it as x-checked-by-model: `conditions.py`. Beyond the standard keywords a field carries
-x-exchange-name, x-unit, x-impact, x-services, x-reference, x-range, x-security and x-not-yet-enforced. A document of an
-overlay may leave out everything but what names it, and null takes back what the base says.
+x-exchange-name, x-unit, x-impact, x-services, x-reference, x-range, x-security and x-not-yet-enforced.
 
 Run as `python -m schemas.v1.json_schema --write` or `--check`.
 """
@@ -16,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from schemas.v1.base import Impact, Model, Spec
+from schemas.v1.base import Model, Spec
 from schemas.v1.conditions import CONDITIONS, REFERENCE, RULED, VALUES
 from schemas.v1.document import (
     API_VERSION,
@@ -29,6 +28,7 @@ from schemas.v1.document import (
 )
 from schemas.v1.facts import FieldFacts, ValueType, fields, type_of
 from schemas.v1.generated import Generated, main
+from schemas.v1.impact import Impact
 from schemas.v1.kinds import KINDS, Kind
 from schemas.v1.variables import variables_schema
 
@@ -36,7 +36,10 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
 
-_PATCH: Schema = {"const": "delete", "description": "Takes away what the base has under this name."}
+OVERLAY = (
+    "What an overlay says: it may leave out all but what names it, and null takes back what the base says."
+)
+PATCH: Schema = {"const": "delete", "description": "Takes away what the base has under this name."}
 _NULL: Schema = {"type": "null"}
 _NOTES = ("description", "default")
 
@@ -85,6 +88,7 @@ def overlay_schema() -> Schema:
         **schema,
         "$id": "urn:reconciler:v1:overlay",
         "title": "A document of an overlay",
+        "description": OVERLAY,
         "required": ["kind", "metadata"],
         "$defs": {name: _without_headers(_overlay_document(found)) for name, found in schemas.items()},
     }
@@ -102,7 +106,7 @@ def _overlay_document(schema: Schema) -> Schema:
     partial = {"metadata": metadata, "spec": spec}
     if "lifecycle" in parts:
         partial["lifecycle"] = {"anyOf": [_overlay_lifecycle(parts["lifecycle"]), _NULL]}
-    properties = {**parts, **partial, "$patch": _PATCH}
+    properties = {**parts, **partial, "$patch": PATCH}
     return {**schema, "properties": properties, "required": ["kind", "metadata"]}
 
 
@@ -113,7 +117,7 @@ def _overlay_lifecycle(schema: Schema) -> Schema:
         if group == "lifecycle":
             listed = schema["properties"][name]
             item = _partial(listed["items"])
-            item |= {"properties": {**item["properties"], "$patch": _PATCH}, "required": [key]}
+            item |= {"properties": {**item["properties"], "$patch": PATCH}, "required": [key]}
             found["properties"][name] = _nullable({**listed, "items": item})
     return found
 

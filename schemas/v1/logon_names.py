@@ -1,21 +1,52 @@
-"""Every name that a mailbox answers to, as a logon folds it. Pure; who checks that each opens one mailbox only asks
-here."""
+"""Names that belong to one resource of a kind only, folded as they are compared: those that a mailbox answers to, and
+the domain of an AcceptedDomain. Pure; who checks that none belongs to two only asks here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+from schemas.v1.accepted_domain import AcceptedDomain
+from schemas.v1.base import Spec
 from schemas.v1.mailbox import Mailbox
+
+#: The kinds that have such names, and the fields that say them.
+UNIQUE_FIELDS: Mapping[str, frozenset[str]] = {
+    "AcceptedDomain": frozenset({"domainName"}),
+    "Mailbox": frozenset({"alias", "primarySmtpAddress", "userPrincipalName", "emailAddresses"}),
+}
+_SINGLE = ("alias", "primarySmtpAddress", "userPrincipalName")
 
 
 def logon_names(name: str, mailbox: Mailbox) -> Iterator[tuple[str, str]]:
     """The field that says so, and the name; `name` is the mailbox's metadata.name."""
+    single = (mailbox.alias, mailbox.primary_smtp_address, mailbox.user_principal_name)
+    return _logon_names(name, single, mailbox.email_addresses)
+
+
+def unique_names(name: str, spec: Spec) -> Iterator[tuple[str, str]]:
+    """The same for whatever kind the spec is of; nothing for most."""
+    if isinstance(spec, Mailbox):
+        yield from logon_names(name, spec)
+    elif isinstance(spec, AcceptedDomain):
+        yield "domainName", spec.domain_name.casefold()
+
+
+def unique_names_in(kind: str, name: str, canonical: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The same from a spec's canonical form, which may be another version's: what is no text is passed over."""
+    if kind == "Mailbox":
+        others = canonical.get("emailAddresses")
+        single = (canonical.get(path) for path in _SINGLE)
+        yield from _logon_names(name, single, others if isinstance(others, list) else ())
+    elif kind == "AcceptedDomain" and isinstance(domain := canonical.get("domainName"), str):
+        yield "domainName", domain.casefold()
+
+
+def _logon_names(name: str, single: Iterable[Any], addresses: Iterable[Any]) -> Iterator[tuple[str, str]]:
     yield "metadata.name", name.casefold()
-    if mailbox.alias is not None:
-        yield "alias", mailbox.alias.casefold()
-    yield "primarySmtpAddress", mailbox.primary_smtp_address.casefold()
-    if mailbox.user_principal_name is not None:
-        yield "userPrincipalName", mailbox.user_principal_name.casefold()
-    for address in mailbox.email_addresses:
-        if ":" not in address:
+    for path, text in zip(_SINGLE, single, strict=True):
+        if isinstance(text, str):
+            yield path, text.casefold()
+    for address in addresses:
+        if isinstance(address, str) and ":" not in address:
             yield "emailAddresses", address.casefold()

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from schemas.v1.base import Exchange, FieldImpact, Reloads, SecurityRelevant, Spec, TakesEffectAtOnce, Unit
+from schemas.v1.extended_rights import ExtendedRights
 from schemas.v1.receive_connector_words import (
     TLS_DOMAIN_CAPABILITY,
     USAGE_DEFAULTS,
@@ -116,6 +117,11 @@ class ReceiveConnector(Spec):
         Exchange("PermissionGroups"),
         Field(description="Who may send through the connector."),
     ] = (PermissionGroup.NONE,)
+    extended_rights: Annotated[
+        ExtendedRights,
+        SecurityRelevant("decides who may send and relay through the connector"),
+        Field(description="Rights beyond those that permissionGroups gives."),
+    ] = ExtendedRights()
     require_tls: Annotated[
         Flag,
         SecurityRelevant("decides whether mail may cross the network in clear text"),

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from schemas.v1.base import Impact
 from schemas.v1.facts import FieldFacts, fields
 from schemas.v1.generated import Generated, main
+from schemas.v1.impact import Impact
 from schemas.v1.kinds import KINDS, Kind
-from schemas.v1.samples import ENVELOPE, SAMPLES, SECRETS, SERVERS, WRITING
+from schemas.v1.samples import ENVELOPE, SAMPLES, SECRETS, SECRETS_RULE, SERVERS, WRITING
 from schemas.v1.services import SERVICES
 
 _NOTE = "<!-- Made from schemas/v1 by `python -m schemas.v1.reference --write`; do not edit. -->"
@@ -122,7 +122,7 @@ def _documents() -> Iterator[str]:
     yield from ("", "## Servers", "")
     yield "A document of a kind that belongs to a server says in `spec.servers` which servers it is for."
     yield from ("", *_forms(SERVERS), "", "## Secrets", "")
-    yield "A secret never stands in a declaration, only where it lies."
+    yield SECRETS_RULE
     yield from ("", *_forms(SECRETS), "")
 
 

@@ -34,6 +34,7 @@ SERVERS: tuple[tuple[str, str], ...] = (
     ),
 )
 
+SECRETS_RULE = "A secret never stands in a declaration, only where it lies."
 SECRETS: tuple[tuple[str, str], ...] = (
     ("password: {secretRef: {file: secrets/alice}}", "the content of a file, relative to the YAML file"),
     ("password: {secretRef: {env: ALICE_PASSWORD}}", "an environment variable"),
@@ -94,7 +95,7 @@ WRITING: Mapping[str, Writing] = MappingProxyType(
         "capability": Writing(
             "domain:capability, in quotes", ('"mail.contoso.example:AcceptCloudServicesMail"',)
         ),
-        "thumbprint": Writing("SHA-256 as 64 hexadecimal digits, colons allowed; filled in by itself", ()),
+        "thumbprint": Writing("SHA-256 as 64 hexadecimal digits, colons allowed; filled in from a file", ()),
         "secret": Writing("a reference, never the secret itself; see Secrets", ()),
     }
 )

@@ -169,6 +169,17 @@ class SetOf:
         return (None if self.keeps_null else ()) if value is None else _as_tuple(value)
 
 
+class ListOf:
+    """Makes a tuple field a list, whose order counts; null is empty."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_list_or_empty, handler(source))
+
+
+def _list_or_empty(value: Any) -> Any:
+    return () if value is None else _as_tuple(value)
+
+
 def _as_tuple(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return tuple(value)

@@ -16,8 +16,6 @@ from schemas.v1.scalar import Scalar
 
 Source = Literal["file", "env", "encrypted"]
 
-#: Octets (UTF-8) of the longest secret: longer passwords are refused where they are set and where they are tried.
-MAX_SECRET_OCTETS = 1024
 #: How a reference is written, for people.
 EXPECTED = "{secretRef: {file: PATH}}, {secretRef: {env: NAME}} or {secretRef: {encrypted: PATH}}"
 _SOURCES: tuple[Source, ...] = get_args(Source)

@@ -215,8 +215,10 @@ def protected(desired: Desired, key: Key) -> Desired:
     return replace(desired, resources={**desired.resources, key: changed})
 
 
-def with_mailbox(desired: Desired, key: Key, *, renamed_from: str | None = None) -> Desired:
+def with_mailbox(
+    desired: Desired, key: Key, *, renamed_from: str | None = None, address: str = "alice"
+) -> Desired:
     """The same with a mailbox, which may have had another name."""
-    spec = parse_spec("Mailbox", {"database": "db01", "primarySmtpAddress": "alice@contoso.example"})
+    spec = parse_spec("Mailbox", {"database": "db01", "primarySmtpAddress": f"{address}@contoso.example"})
     mailbox = replace(resource(key, spec), lifecycle=Lifecycle(renamed_from=renamed_from))
     return replace(desired, resources={**desired.resources, key: mailbox})

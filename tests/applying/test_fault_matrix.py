@@ -2,7 +2,8 @@
 
 A fault strikes at a record of the journal. What it leaves is settled by the next run, as a user would do it. Then live
 is what was declared or what was before, no service waits, no journal is open, and the history says which. Only what the
-target refuses on the way back, a restore or a restart, can be left, and then the history names it.
+target refuses on the way back and refuses again when the next run tries, a restore or a restart, is left, and then the
+history names it.
 `tests/cli/test_kill_apply.py` does the kills with SIGKILL on a real runtime.
 """
 
@@ -23,7 +24,7 @@ from reconciler.applying import batches, journal, take_back
 from reconciler.applying.history import entries
 from reconciler.applying.journal import Journal, JournalError, unfinished
 from reconciler.applying.verify import ProbeResult
-from reconciler.model import Report, ServiceState
+from reconciler.model import Present, Report, ServiceState
 from reconciler.targets.target import (
     Attribution,
     Converged,
@@ -37,7 +38,7 @@ from reconciler.targets.target import (
     Write,
     Written,
 )
-from tests.applying.builders import ALICE, IMAP, POP, Bench, FaultyTarget, estate, with_mailbox
+from tests.applying.builders import ALICE, IMAP, POP, Bench, FaultyTarget, estate, imap, with_mailbox
 
 
 class KilledError(BaseException):
@@ -57,15 +58,18 @@ class Fault:
 
 
 class StruckTarget(FaultyTarget):
-    """Asks the fault before each call of an apply."""
+    """Asks the fault before each call of an apply, and what is wrong besides, whether it has struck or not."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fault = Fault()
+        self.standing: Callable[[str], None] = lambda _: None
 
     def write_many(self, writes: Sequence[Write], *, by: Attribution) -> Written:
         try:
             self._strike("write")
+            if writes[0].is_restore:
+                self._strike("restore")
         except RejectedError as error:
             return Written((), error)
         return super().write_many(writes, by=by)
@@ -84,11 +88,18 @@ class StruckTarget(FaultyTarget):
 
     def converge(self, service: str, method: Method, *, reason: str) -> Converged:
         self._strike("converge")
+        if self._is_previous():
+            self._strike("converge on the previous values")
         return super().converge(service, method, reason=reason)
 
     def _strike(self, call: str) -> None:
+        self.standing(call)
         if self.fault.is_on:
             self.fault.target(call)
+
+    def _is_previous(self) -> bool:
+        found = self.read(IMAP)
+        return isinstance(found, Present) and found.spec == imap(16)
 
 
 @dataclass
@@ -106,6 +117,14 @@ def raising(error: Callable[[], BaseException]) -> Callable[[], None]:
 def always(error: Callable[[], TargetError]) -> Callable[[str], None]:
     def strike(_: str) -> None:
         raise error()
+
+    return strike
+
+
+def each(call: str, error: Callable[[], TargetError]) -> Callable[[str], None]:
+    def strike(asked: str) -> None:
+        if asked == call:
+            raise error()
 
     return strike
 
@@ -137,6 +156,15 @@ FAULTS: Mapping[str, Callable[[], Fault]] = {
     "probe failed": lambda: Fault(fails_probes=1),
     "all probes failed": lambda: Fault(fails_probes=100),
 }
+#: What the target refuses for as long as the fault is there.
+REFUSALS: Mapping[str, Callable[[], Fault]] = {
+    "restores refused": lambda: Fault(target=each("restore", lambda: RejectedError("it", "no"))),
+    "writes and restores refused": lambda: Fault(target=each("write", lambda: RejectedError("it", "no"))),
+    "no service starts": lambda: Fault(target=each("converge", lambda: ServiceError("it does not start"))),
+    "no service starts on the previous values": lambda: Fault(
+        target=each("converge on the previous values", lambda: ServiceError("it does not start"))
+    ),
+}
 DECLARED = with_mailbox(estate(imap=32, pop=32), ALICE)
 
 
@@ -151,12 +179,15 @@ def _settle(bench: StruckBench) -> Report:
 
 @dataclass(frozen=True)
 class Way:
-    """How an apply goes: whether a probe fails, so that all of it is taken back; after how many records it was killed
-    beforehand (0: it was not); and the last record of what is struck then."""
+    """How an apply goes: whether a probe fails, so that all of it is taken back; whether every restore is refused
+    meanwhile, or was refused beforehand; after how many records it was killed beforehand (0: it was not); and the last
+    record of what is struck then."""
 
     run: Callable[[StruckBench], Report]
     end: str
     fails: bool = False
+    refuses: bool = False
+    was_refused: bool = False
     killed_after: int = 0
 
 
@@ -166,6 +197,8 @@ WAYS: Mapping[str, Way] = {
     "recovery backwards": Way(_settle, "rolled back", killed_after=4),
     "recovery forwards": Way(_settle, "committed", killed_after=8),
     "recovery of a roll back": Way(_settle, "rolled back", fails=True, killed_after=15),
+    "roll back that is refused": Way(_apply, "refused", fails=True, refuses=True),
+    "recovery of what was refused": Way(_settle, "rolled back", fails=True, was_refused=True),
 }
 
 
@@ -220,7 +253,15 @@ def prepared(directory: Path, way: Way, patch: pytest.MonkeyPatch) -> StruckBenc
         fault = FAULTS["killed after the record"]()
         with struck(bench, fault, at=way.killed_after, patch=patch), pytest.raises(KilledError):
             _apply(bench)
+    refuse_restores(bench, is_on=way.was_refused)
+    if way.was_refused:
+        assert "not brought back yet" in str(_apply(bench).error)
+    refuse_restores(bench, is_on=way.refuses)
     return bench
+
+
+def refuse_restores(bench: StruckBench, *, is_on: bool) -> None:
+    bench.target.standing = REFUSALS["restores refused"]().target if is_on else lambda _: None
 
 
 def live(bench: StruckBench) -> dict[str, object]:
@@ -232,24 +273,25 @@ PREVIOUS: Mapping[str, object] = {str(IMAP): 16, str(POP): 16, str(ALICE): False
 AFTER: Mapping[str, object] = {str(IMAP): 32, str(POP): 32, str(ALICE): True}
 
 
-def is_settled(bench: StruckBench) -> bool:
-    """True when live is one of the two, or the history names what is not."""
+def is_settled(bench: StruckBench, *, may_leave: bool = False) -> bool:
+    """True when live is one of the two, or what is not may be left and the history names it."""
     *_, last = entries(bench.applier.state.history)
     found = live(bench)
     expected = AFTER if last.outcome == "applied" and last.number > 1 else PREVIOUS
     different = [name for name in found if found[name] != expected[name]] + [*bench.pending()]
     left = str(last.values["error"]).partition("left as it is: ")[2]
-    return all(name in left for name in different) and unfinished(bench.applier.state.journals) == ()
+    is_told = may_leave and all(name in left for name in different)
+    return (is_told or not different) and unfinished(bench.applier.state.journals) == ()
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", [*FAULTS, *REFUSALS])
 @pytest.mark.parametrize("way", WAYS)
 def test_it_ends_in_the_declared_or_the_previous_state(
     way: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for step in count(1):
         bench = prepared(tmp_path / str(step), WAYS[way], monkeypatch)
-        fault, report = FAULTS[kind](), None
+        fault, report = {**FAULTS, **REFUSALS}[kind](), None
         with (
             struck(bench, fault, at=step, patch=monkeypatch) as records,
             suppress(KilledError, JournalError, TargetError),
@@ -257,8 +299,32 @@ def test_it_ends_in_the_declared_or_the_previous_state(
             report = WAYS[way].run(bench)
         if report is not None and report.is_success:
             assert live(bench) == AFTER, f"a success that is none, step {step}"
+        refuse_restores(bench, is_on=False)
         bench.recover()
-        assert is_settled(bench), f"step {step} {records}: {live(bench)}, {bench.pending()}"
+        is_second = WAYS[way].was_refused and kind in REFUSALS
+        assert is_settled(bench, may_leave=is_second), f"step {step} {records}: {live(bench)}"
         if not fault.is_on:
             assert records[-1] == WAYS[way].end
+            return
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+@pytest.mark.parametrize("way", [name for name, way in WAYS.items() if not (way.refuses or way.was_refused)])
+def test_what_is_refused_for_good_is_left_named_and_open_to_the_next_apply(
+    way: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in count(1):
+        bench = prepared(tmp_path / str(step), WAYS[way], monkeypatch)
+        fault = REFUSALS[kind]()
+        with struck(bench, fault, at=step, patch=monkeypatch):
+            WAYS[way].run(bench)
+            is_over = not fault.is_on
+            bench.recover()
+            bench.recover()
+        assert is_settled(bench, may_leave=True), f"step {step}: {live(bench)}, {bench.pending()}"
+        refuse_restores(bench, is_on=False)
+        bench.probes.failing = []
+        assert bench.apply(DECLARED).is_success
+        assert (live(bench), bench.pending()) == (AFTER, {})
+        if is_over:
             return

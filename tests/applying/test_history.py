@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from reconciler.applying.history import (
     Author,
@@ -18,6 +19,7 @@ from reconciler.applying.history import (
     entry_of,
     failed_configuration,
     git_commit,
+    last_of_files,
 )
 from reconciler.applying.journal import JournalState, PlannedChange
 from reconciler.model import Action, Key, Outcome, Report, StepResult
@@ -150,3 +152,50 @@ def test_a_commit_with_changes_is_marked(tmp_path: Path) -> None:
     (tmp_path / "new.yaml").write_text("")
     assert clean
     assert git_commit(tmp_path) == f"{clean}+"
+
+
+# Whose files are live
+
+
+def apply_of(path: Path, apply_id: str, *, record: str = "committed", **origin: JsonValue) -> None:
+    state = replace(PLANNED, apply_id=apply_id, origin=origin)
+    write(path, Report(apply_id, REPORT.steps), record=record, state=state)
+
+
+def number_of_last(path: Path) -> int | None:
+    found = last_of_files(path)
+    return found.number if found else None
+
+
+def test_without_a_history_nobodys_files_are_live(tmp_path: Path) -> None:
+    assert last_of_files(tmp_path / "history.jsonl") is None
+
+
+def test_the_newest_apply_that_was_not_taken_back_says_whose_files_are_live(tmp_path: Path) -> None:
+    history = tmp_path / "history.jsonl"
+    apply_of(history, "a1", estate="/srv/a", environment="production")
+    apply_of(history, "a2", estate="/srv/a", environment="staging", record="rolled back")
+    found = last_of_files(history)
+    assert found is not None
+    assert (found.number, found.environment) == (1, "production")
+
+
+def test_a_roll_back_leads_to_the_files_of_the_entry_that_it_goes_to(tmp_path: Path) -> None:
+    history = tmp_path / "history.jsonl"
+    apply_of(history, "a1", repository="/srv/clone", ref="main", directory="estate")
+    apply_of(history, "a2", estate="/srv/a")
+    apply_of(history, "a3", rollbackTo=1)
+    assert number_of_last(history) == 1
+    apply_of(history, "a4", estate="/srv/a")
+    apply_of(history, "a5", rollbackTo=3)
+    assert number_of_last(history) == 1
+    apply_of(history, "a6", rollbackTo=4)
+    assert number_of_last(history) == 4
+
+
+def test_a_torn_line_hides_no_other(tmp_path: Path) -> None:
+    history = tmp_path / "history.jsonl"
+    apply_of(history, "a1", estate="/srv/a")
+    with history.open("a") as file:
+        file.write('{"format": "recon')
+    assert number_of_last(history) == 1

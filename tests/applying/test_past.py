@@ -169,7 +169,7 @@ def test_mail_under_a_new_name_that_was_deleted_is_not_left_behind(bench: Bench)
 
 
 def test_a_new_name_that_another_had_then_is_refused(bench: Bench) -> None:
-    bench.applied(with_mailbox(with_mailbox(estate(), ALICE), ALICIA))
+    bench.applied(with_mailbox(with_mailbox(estate(), ALICE), ALICIA, address="alicia"))
     deleted(bench, ALICIA)
     renamed(bench, ALICE, ALICIA.name)
     with pytest.raises(HistoryError, match=f"another {ALICIA} was live then"):

@@ -44,6 +44,14 @@ _MAILBOX = _some(
     sclJunkThreshold=st.one_of(st.none(), st.integers(0, 9)),
 )
 _POLICY = _some(imapMaxConcurrency=st.sampled_from([1, 40, "Unlimited"]))
+_RIGHTS = st.lists(st.sampled_from(["ms-Exch-SMTP-Submit", "ms-Exch-SMTP-Accept-Any-Recipient"]), unique=True)
+_CONNECTOR = _some(
+    banner=st.just("220 hello"), extendedRights=_some(anonymousLogon=_RIGHTS, authenticatedUsers=_RIGHTS)
+)
+_STORED = st.fixed_dictionaries(
+    {"thumbprint": st.sampled_from(["ab" * 32, "01" * 32])},
+    optional={"chain": st.lists(st.sampled_from(["cd" * 32, "23" * 32]), max_size=2)},
+)
 _SELF_SIGNED = _some(validDays=st.integers(1, 36500), keyType=st.sampled_from(["RSA-2048", "ECDSA-P256"]))
 
 
@@ -77,8 +85,8 @@ def _draw_server(draw: st.DrawFn, target: MemoryTarget, name: str, other_port: i
     _put(target, "Server", name, {"fqdn": f"{name}.contoso.example", "services": draw(_SERVICES)})
     _put(target, "MailboxDatabase", f"db-{name}", {"server": name})
     if draw(st.booleans()):
-        spec = {"selfSigned": draw(_SELF_SIGNED), "services": ["IMAP", "SMTP"]}
-        _put(target, "Certificate", f"{name}/development", spec)
+        source = draw(st.one_of(st.fixed_dictionaries({"selfSigned": _SELF_SIGNED}), _STORED))
+        _put(target, "Certificate", f"{name}/development", {**source, "services": ["IMAP", "SMTP"]})
     if other_port is not None:
         pop = {
             "sslBindings": [f"127.0.0.1:{port + 4}"],
@@ -95,9 +103,7 @@ def _draw_server(draw: st.DrawFn, target: MemoryTarget, name: str, other_port: i
         _put(target, "ImapSettings", name, imap | draw(_some(**_PROTOCOL)))
     if draw(st.booleans()):
         connector = {"bindings": [f"127.0.0.1:{port + 2}"], "transportRole": "FrontendTransport"}
-        _put(
-            target, "ReceiveConnector", f"{name}/client", connector | draw(_some(banner=st.just("220 hello")))
-        )
+        _put(target, "ReceiveConnector", f"{name}/client", connector | draw(_CONNECTOR))
 
 
 def _put(

@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from ruamel.yaml import YAML
 
 from reconciler.authoring.canonical import format_text
-from reconciler.authoring.imported import import_live
+from reconciler.authoring.imported import import_clashes, import_live
 from reconciler.declared.load import load
-from reconciler.model import LiveState
+from reconciler.model import Key, LiveState
 from reconciler.planning.plan import make_plan
 from reconciler.targets.memory import MemoryTarget
+from reconciler.targets.target import Attribution
+from schemas.v1.codec import parse_spec
 from schemas.v1.facts import fields
 from tests.authoring.estates import targets
 
@@ -84,3 +86,13 @@ def leaves(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 def test_an_import_is_in_canonical_style(target: MemoryTarget) -> None:
     for text in import_live(target.observe(), server=None, secrets="comment").files.values():
         assert format_text(text) == text
+
+
+def test_a_name_that_two_have_is_told() -> None:
+    target = MemoryTarget()
+    for name in ("anna", "bert"):
+        spec = parse_spec("Mailbox", {"database": "db01", "primarySmtpAddress": "x@contoso.example"})
+        target.write(Key("Mailbox", name), spec, secrets={}, expect=None, by=Attribution("alice"))
+    assert import_clashes(target.observe(), server=None) == (
+        "Mailbox/bert primarySmtpAddress: x@contoso.example belongs to Mailbox/anna already",
+    )

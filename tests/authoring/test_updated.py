@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, given, settings
 
 from reconciler.authoring.documents import document_of
@@ -17,6 +18,7 @@ from schemas.v1.codec import parse_spec
 from tests.authoring.estates import targets
 from tests.authoring.test_imported import written
 from tests.declared.builders import DATABASE, SERVER, desired, document, loaded, mailbox, together
+from tests.declared.pem import certificate_pem, key_pem
 
 ESTATE = """\
 # The first server.
@@ -112,6 +114,40 @@ def test_servers_that_share_a_document_and_differ_are_told(tmp_path: Path) -> No
             "banner is live in different values; one document declares them all",
         ),
     )
+
+
+def certified(directory: Path) -> None:
+    """An estate with a certificate from files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    for name, content in (("mail.crt", certificate_pem(key)), ("mail.key", key_pem(key))):
+        (directory / name).touch(mode=0o600)
+        (directory / name).write_bytes(content)
+    files = "certificateFile: mail.crt, privateKeyFile: mail.key"
+    desired(
+        loaded(
+            directory,
+            SERVER,
+            document("Certificate", "it", f"{{servers: [ex01], {files}, services: [IMAP]}}"),
+        )
+    )
+
+
+def test_another_certificate_than_that_of_the_file_is_told(tmp_path: Path) -> None:
+    certified(tmp_path)
+    other: dict[str, object] = {"thumbprint": "ab" * 32, "services": ["IMAP"]}
+    live = live_of(tmp_path, **{"Certificate_ex01/it": other})
+    result = updated(tmp_path, live)
+    reason = "thumbprint is not written; change it yourself if the live one is right"
+    assert (result.files, result.left) == ({}, (("Certificate/ex01/it", reason),))
+
+
+def test_a_live_self_signed_certificate_takes_the_place_of_the_files(tmp_path: Path) -> None:
+    certified(tmp_path)
+    made: dict[str, object] = {"selfSigned": {"validDays": 30}, "services": ["IMAP"]}
+    live = live_of(tmp_path, **{"Certificate_ex01/it": made})
+    updated(tmp_path, live)
+    found = desired(load(tmp_path))
+    assert make_plan(found, live, digests={}).changes == ()
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])

@@ -170,7 +170,7 @@ def test_a_bad_change_is_not(desk: Desk, old: str, new: str, told: str) -> None:
 # GitHub
 
 
-def on_github(desk: Desk) -> list[subprocess.CompletedProcess[str]]:
+def on_github(desk: Desk, *, is_fork: bool = False) -> list[subprocess.CompletedProcess[str]]:
     """Run the steps of the workflow, until one fails, in a clone as its checkout makes it."""
     checkout, *steps = desk.load(".github/workflows/review.yaml")["jobs"]["review"]["steps"]
     assert checkout["with"] == {"fetch-depth": 0, "ref": "${{ github.event.pull_request.head.sha }}"}
@@ -180,15 +180,15 @@ def on_github(desk: Desk) -> list[subprocess.CompletedProcess[str]]:
     done: list[subprocess.CompletedProcess[str]] = []
     for step in steps:
         if "run" in step and "pip install" not in step["run"]:
-            done.append(_step(desk, step))
+            done.append(_step(desk, step, is_fork=is_fork))
             if done[-1].returncode:
                 break
     return done
 
 
-def _step(desk: Desk, step: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+def _step(desk: Desk, step: dict[str, Any], *, is_fork: bool) -> subprocess.CompletedProcess[str]:
     """As the host runs it: by bash -e, with its own variables and those of the step."""
-    settings = {name: _filled(text) for name, text in step.get("env", {}).items()}
+    settings = {name: _filled(text, is_fork=is_fork) for name, text in step.get("env", {}).items()}
     settings |= {
         "GITHUB_REPOSITORY": "contoso/mail",
         "GITHUB_STEP_SUMMARY": str(desk.root / "summary"),
@@ -197,8 +197,13 @@ def _step(desk: Desk, step: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     return desk.run("bash", "-e", "-c", step["run"], at=desk.clone, settings=settings)
 
 
-def _filled(text: str) -> str:
-    known = {"github.base_ref": "main", "github.token": "token", "github.event.pull_request.number": "7"}
+def _filled(text: str, *, is_fork: bool) -> str:
+    known = {
+        "github.base_ref": "main",
+        "github.token": "token",
+        "github.event.pull_request.number": "7",
+        "github.event.pull_request.head.repo.fork": "true" if is_fork else "false",
+    }
     return re.sub(r"\$\{\{ (.*?) \}\}", lambda found: known[found[1]], text)
 
 
@@ -219,6 +224,14 @@ def test_github_comments_once_and_keeps_the_comment_up_to_date(desk: Desk) -> No
     on_github(desk)
     [second] = comments(desk)
     assert "still ready" in second
+
+
+def test_github_lets_a_fork_read_it_in_the_summary(desk: Desk) -> None:
+    desk.change("client-access.yaml", r"spec:\n", "spec:\n  banner: ready\n")
+    done = on_github(desk, is_fork=True)
+    assert [step.returncode for step in done] == [0] * len(done), done[-1].stderr
+    assert not (desk.root / "comments").exists()
+    assert "`banner`" in (desk.root / "summary").read_text(encoding="utf-8")
 
 
 def test_github_is_red_and_says_why_when_a_guardrail_stands_against_it(desk: Desk) -> None:

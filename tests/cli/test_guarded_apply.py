@@ -18,6 +18,7 @@ RULE = policy(
     more="at: [maxConnectionsPerUser]\n",
 )
 
+WARNING = RULE.replace("severity: error", "severity: warning")
 
 LABELLED = policy(
     "resource.spec.maxConnectionsPerUser <= 16",
@@ -40,6 +41,13 @@ def saved(applied: Runtime, tmp_path: Path) -> Path:
     write_estate(applied.directory, applied.ports, max_connections_per_user=32)
     applied.reconcile("plan", "--out", str(tmp_path / "change.plan"), str(applied.directory), expect=2)
     return tmp_path / "change.plan"
+
+
+def allow(runtime: Runtime) -> None:
+    """By an annotation of the settings of IMAP4."""
+    file = runtime.directory / "estate.yaml"
+    note = 'annotations: {reconciler/allow: "rule: the gateway limits them"}'
+    file.write_text(file.read_text().replace("{name: imap}", f"{{name: imap, {note}}}"))
 
 
 def newest(runtime: Runtime) -> int:
@@ -162,6 +170,19 @@ def test_a_saved_plan_says_when_its_estate_cannot_be_asked(
     assert "were not asked" not in named.stderr
 
 
+def test_a_saved_plan_knows_which_warnings_are_allowed_and_why(applied: Runtime, saved: Path) -> None:
+    policies(applied.directory / "policies", WARNING)
+    told = applied.reconcile("plan", "show", str(saved)).stderr
+    assert "warning: ImapSettings/ex01: 32 connections" in told
+    allow(applied)
+    file = str(saved.with_name("allowed.plan"))
+    applied.reconcile("plan", "--out", file, str(applied.directory), expect=2)
+    (applied.directory / "estate.yaml").unlink()
+    told = applied.reconcile("apply", file).stderr
+    assert "allowed: ImapSettings/ex01: 32 connections" in told
+    assert "the gateway limits them" in told
+
+
 # A roll back: the policies of the estate that was applied last
 
 
@@ -181,6 +202,16 @@ def test_a_roll_back_knows_the_labels_that_the_files_say(applied: Runtime, numbe
     policies(applied.directory / "policies", LABELLED)
     refused = applied.reconcile("rollback", "--to", number, "--yes", expect=1)
     assert "ImapSettings/ex01: not in dublin" in refused.stderr
+
+
+def test_a_roll_back_knows_which_warnings_the_files_allow_and_why(applied: Runtime, number: str) -> None:
+    policies(applied.directory / "policies", WARNING)
+    told = applied.reconcile("rollback", "--to", number, "--dry-run", expect=2).stderr
+    assert "warning: ImapSettings/ex01: 32 connections" in told
+    allow(applied)
+    told = applied.reconcile("rollback", "--to", number, "--yes").stderr
+    assert "allowed: ImapSettings/ex01: 32 connections" in told
+    assert "the gateway limits them" in told
 
 
 def test_a_roll_back_is_refused_while_the_labels_are_not_known(applied: Runtime, number: str) -> None:

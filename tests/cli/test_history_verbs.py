@@ -203,7 +203,14 @@ def test_rollback_looks_first(applied: Runtime) -> None:
         "rollback", "--to", str(number), "--dry-run", "--format", "json", expect=2
     ).stdout
     assert "ImapSettings" in {change["kind"] for change in json.loads(shown)["changes"]}
-    applied.reconcile("rollback", "--to", str(number), expect=1)
+    line = applied.reconcile(
+        "rollback", "--to", str(number), "--dry-run", "--format", "ndjson", expect=2
+    ).stdout
+    assert json.loads(line)["plan"] == json.loads(shown)
+    assert line.count("\n") == 1
+    refused = applied.reconcile("rollback", "--to", str(number), "--format", "json", expect=1)
+    assert json.loads(refused.stdout) == json.loads(shown)
+    assert "pass --yes to do what is shown above" in refused.stderr
     assert limit(applied) == 25
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.support.estate import PASSWORDS, Runtime, write_estate
@@ -45,3 +46,25 @@ def test_an_unknown_server_is_refused(applied: Runtime, tmp_path: Path) -> None:
 def test_one_server_alone_can_be_imported(applied: Runtime, tmp_path: Path) -> None:
     applied.reconcile("import", "--out", str(tmp_path / "estate"), "--server", "ex01")
     applied.reconcile("validate", str(tmp_path / "estate"))
+
+
+def test_what_no_files_could_declare_is_named_and_nothing_is_written(
+    applied: Runtime, tmp_path: Path
+) -> None:
+    imap = json.loads(applied.reconcile("live", "get", "ImapSettings/ex01", "--format", "json").stdout)
+    pop = json.loads(applied.reconcile("live", "get", "PopSettings/ex01", "--format", "json").stdout)
+    port, before = imap["spec"]["proxyTargetPort"], pop["spec"]["proxyTargetPort"]
+    applied.reconcile("live", "set", "PopSettings/ex01", f"proxyTargetPort={port}")
+    try:
+        ran = applied.reconcile("import", "--out", str(tmp_path / "estate"), expect=1)
+        assert "nothing was written" in ran.stderr
+        assert (
+            f"PopSettings/ex01 proxyTargetPort: 127.0.0.1:{port} belongs to ImapSettings/ex01" in ran.stderr
+        )
+        assert not (tmp_path / "estate").exists()
+        write_estate(tmp_path / "files", applied.ports)
+        text = (tmp_path / "files" / "estate.yaml").read_text(encoding="utf-8")
+        applied.reconcile("import", "--update", str(tmp_path / "files"), expect=1)
+        assert (tmp_path / "files" / "estate.yaml").read_text(encoding="utf-8") == text
+    finally:
+        applied.reconcile("live", "set", "PopSettings/ex01", f"proxyTargetPort={before}")

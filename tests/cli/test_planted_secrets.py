@@ -1,7 +1,8 @@
-"""No password shows up anywhere but where it is kept: not in what commands say, not in any file of the state.
+"""No password and no private key shows up anywhere but where it is kept: not in what commands say, not in any file of
+the state.
 
-The live store holds argon2id hashes, the estate holds the secret files; everything else is searched byte by byte, for
-the text itself and for what JSON, base64 and hexadecimal make of it.
+The live store holds argon2id hashes, the certificate store keys, the estate the files of both; everything else is
+searched byte by byte, for the text itself and for what JSON, base64 and hexadecimal make of it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from reconciler.age import IDENTITY_KEY, KeyPair, generate
+from tests.declared.pem import certificate_pem, key_pem
 from tests.support.daemon import daemons
 from tests.support.estate import Runtime
 
@@ -28,6 +31,15 @@ PLANTED = {
     "encrypted": "pl4nted and encrypted: 007",
 }
 CHANGED = {name: f"{text}-then-changed" for name, text in PLANTED.items()}
+#: The number that is the private key of a certificate, with the first passwords and with those they are changed to.
+KEYS = [b"pl4nted as a private key: number", b"changed as a private key: number"]
+_CERTIFICATE = """\
+---
+apiVersion: reconciler/v1
+kind: Certificate
+metadata: {name: planted}
+spec: {servers: [ex01], services: [SMTP], certificateFile: mail.crt, privateKeyFile: secrets/mail.key}
+"""
 _MAILBOX = """\
 ---
 apiVersion: reconciler/v1
@@ -60,6 +72,7 @@ COMMANDS = [
     ("history", "show", "2", "--format", "json"),
     ("status", "--format", "json"),
     ("live", "get", "Mailbox/p-encrypted"),
+    ("live", "get", "Certificate/ex01/planted"),
     ("secret", "list", "ESTATE"),
     ("secret", "rotate", "ESTATE"),
     ("fmt", "ESTATE"),
@@ -133,7 +146,24 @@ def plant(runtime: Runtime, key: KeyPair, passwords: dict[str, str]) -> None:
     secrets = runtime.directory / "secrets"
     (secrets / "planted").write_text(passwords["file"], encoding="utf-8")
     (secrets / "recipients.txt").write_text(key.public, encoding="utf-8")
+    private = private_key(KEYS[passwords is CHANGED])
+    (secrets / "mail.key").touch(mode=0o600)
+    (secrets / "mail.key").write_bytes(key_pem(private))
+    (runtime.directory / "mail.crt").write_bytes(certificate_pem(private))
     reconcile(runtime, key, passwords, "secret", "encrypt", f"{secrets}/planted.age")
+
+
+def private_key(number: bytes) -> ec.EllipticCurvePrivateKey:
+    return ec.derive_private_key(int.from_bytes(number, "big"), ec.SECP256R1())
+
+
+def key_forms(number: bytes) -> Iterator[bytes]:
+    """Its line in PEM, and what may have been made of it; in base64 wherever among threes of bytes it begins."""
+    yield key_pem(private_key(number)).splitlines()[1]
+    yield number
+    yield number.hex().encode()
+    for place in range(3):
+        yield base64.b64encode(b"x" * place + number)[4:-4]
 
 
 def forms(text: str) -> Iterator[bytes]:
@@ -146,7 +176,11 @@ def forms(text: str) -> Iterator[bytes]:
 
 def leaks(content: bytes) -> list[str]:
     passwords = (*PLANTED.values(), *CHANGED.values())
-    return [text for text in passwords for form in forms(text) if form in content]
+    return [text for text in passwords for form in forms(text) if form in content] + key_leaks(content)
+
+
+def key_leaks(content: bytes) -> list[str]:
+    return [number.decode() for number in KEYS for form in key_forms(number) if form in content]
 
 
 def files_below(directory: Path) -> Iterator[Path]:
@@ -159,6 +193,7 @@ def said(applied: Runtime, key: KeyPair) -> bytes:
     with (applied.directory / "estate.yaml").open("a", encoding="utf-8") as estate:
         for name, reference in _REFERENCES.items():
             estate.write(_MAILBOX.format(name=name, reference=reference))
+        estate.write(_CERTIFICATE)
     output = b""
     for passwords, apply in zip((PLANTED, CHANGED), APPLIES, strict=True):
         plant(applied, key, passwords)
@@ -175,7 +210,11 @@ def test_a_planted_secret_shows_up_nowhere(applied: Runtime, key: KeyPair, said:
     said += reconcile(applied, key, CHANGED, "import", "--out", str(out))
     assert b"p-encrypted" in said
     assert leaks(said) == []
-    kept = {applied.directory / "secrets" / "planted"}
+    stored = set((applied.state / "servers" / "ex01" / "certificates" / "stored").glob("*.key"))
+    assert {leak for path in stored for leak in key_leaks(path.read_bytes())} == {
+        number.decode() for number in KEYS
+    }
+    kept = {applied.directory / "secrets" / "planted", applied.directory / "secrets" / "mail.key", *stored}
     places = (applied.directory.parent, applied.state, out)
     searched = [path for place in places for path in files_below(place) if path not in kept]
     assert applied.state / "runtime" / "live.sqlite" in searched

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Ran
-from tests.guardrails.builders import policies, policy, waiver
+from tests.guardrails.builders import policies, policy, trial, waiver
 from tests.support.estate import Ports, write_estate
 
 Reconcile = Callable[..., Ran]
@@ -36,6 +36,27 @@ def test_a_policy_without_tests_is_named(reconcile: Reconcile, tmp_path: Path) -
     policies(tmp_path, policy("true"))
     ran = reconcile("policy", "test", tmp_path)
     assert ran.err == "rule lacks a case that passes, or one that fails.\n"
+
+
+def test_settings_are_tested_against_shipped_policies(reconcile: Reconcile, tmp_path: Path) -> None:
+    """They need not be asked in plans, and nobody has to write cases of both kinds for them."""
+    policies(tmp_path, trial(policy="protocol-log-off", spec="protocolLogEnabled: true"))
+    ran = reconcile("policy", "test", tmp_path)
+    assert (ran.code, ran.out, ran.err) == (0, "1 policy, 1 case, 0 failed.\n", "")
+
+
+def test_settings_that_a_shipped_policy_is_against_fail(reconcile: Reconcile, tmp_path: Path) -> None:
+    policies(tmp_path, trial(policy="protocol-log-off"))
+    ran = reconcile("policy", "test", tmp_path)
+    assert ran.code == 1
+    assert "protocol-log-off, a case: expected to pass, found ImapSettings/ex01" in ran.err
+
+
+def test_tests_of_shipped_policies_are_no_error_of_an_estate(reconcile: Reconcile, tmp_path: Path) -> None:
+    write_estate(tmp_path / "estate", Ports())
+    policies(tmp_path / "estate" / "policies", trial(policy="mailbox-deletion"), policy("true"))
+    ran = reconcile("--state", tmp_path, "policy", "check", tmp_path / "estate")
+    assert (ran.code, ran.err) == (0, "")
 
 
 def test_a_broken_policy_is_told_with_its_line(reconcile: Reconcile, tmp_path: Path) -> None:

@@ -54,6 +54,21 @@ def test_a_dry_run_is_a_plan(run: Reconcile, applied: Runtime) -> None:
     assert run("apply", "--dry-run", applied.directory) == run("plan", applied.directory)
 
 
+def test_a_dry_run_as_events_is_one_line_that_holds_the_plan(run: Reconcile, applied: Runtime) -> None:
+    change(applied)
+    ran = run("apply", "--dry-run", "--format", "ndjson", applied.directory)
+    (event,) = [json.loads(line) for line in ran.out.splitlines()]
+    planned = json.loads(run("plan", "--format", "json", applied.directory).out)
+    assert (event["event"], event["format"], event["plan"]) == ("plan", "reconciler/events/v1", planned)
+    assert ran.code == 2
+
+
+def test_a_dry_run_without_changes_is_an_event_too(run: Reconcile, applied: Runtime) -> None:
+    ran = run("apply", "--dry-run", "--format", "ndjson", applied.directory)
+    (event,) = [json.loads(line) for line in ran.out.splitlines()]
+    assert (event["plan"]["changes"], ran.code) == ([], 0)
+
+
 def test_a_dry_run_holds_no_writer(run: Reconcile, applied: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         pytest.fail("a dry run made a target that can write")

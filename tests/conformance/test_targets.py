@@ -6,20 +6,19 @@ that one runtime serves them all.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
 
 import pytest
 
-from reconciler.daemon.process import end_child, spawn, wait_until_up
+from reconciler.declared.certificates import thumbprints_in
 from reconciler.model import Absent, Key, Present, ServiceState
 from reconciler.secret import SecretValue
-from reconciler.state import StateDirectory
-from reconciler.targets.embedded import EmbeddedTarget
-from reconciler.targets.memory import MemoryTarget
 from reconciler.targets.target import (
     Attribution,
     ConflictError,
+    Digested,
+    DigestReader,
     LiveChanges,
     RejectedError,
     ServiceError,
@@ -27,36 +26,12 @@ from reconciler.targets.target import (
     Write,
 )
 from schemas.v1.base import Spec
+from schemas.v1.canonical import digest_canonical
 from schemas.v1.codec import dump_spec, parse_spec
+from tests.runtime.certificates import make_pair
 from tests.support.ports import free_port
 
 ALICE = Attribution("alice")
-NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTarget]:
-    state = StateDirectory(tmp_path_factory.mktemp("state"))
-    process = spawn(state)
-    try:
-        wait_until_up(state, process)
-        with EmbeddedTarget(state) as target:
-            yield target
-    finally:
-        end_child(state, process)
-
-
-@pytest.fixture(params=["memory", "embedded"])
-def target(request: pytest.FixtureRequest) -> Target:
-    if request.param == "memory":
-        return MemoryTarget()
-    found: Target = request.getfixturevalue("embedded")
-    return found
-
-
-@pytest.fixture
-def server() -> str:
-    return f"ex{next(NUMBERS):02}"
 
 
 def settings(limit: int = 16) -> Spec:
@@ -95,6 +70,16 @@ def test_what_is_written_is_observed(target: Target, server: str) -> None:
     observed = target.observe().resources[key]
     assert isinstance(observed, Present)
     assert (observed.spec, observed.revision) == (settings(17), revision)
+
+
+def test_digests_are_those_of_what_is_observed(target: Target, server: str) -> None:
+    key = Key("Mailbox", server)
+    create(target, key, mailbox(server), password="correct horse")
+    found = cast("DigestReader", target).digests()
+    observed = live(target, key)
+    expected = Digested(digest_canonical(observed.spec), observed.secrets, protected=False)
+    assert found.resources[key] == expected
+    assert found.services == target.services()
 
 
 def test_one_resource_reads_as_it_is_observed(target: Target, server: str) -> None:
@@ -431,7 +416,7 @@ def test_a_rename_can_be_taken_back_with_the_version_before(target: Target, serv
 def test_a_rename_onto_a_taken_name_is_a_conflict(target: Target, server: str) -> None:
     old, new = Key("Mailbox", f"old-{server}"), Key("Mailbox", f"new-{server}")
     first = create(target, old, mailbox(server))
-    create(target, new, mailbox(server))
+    create(target, new, mailbox(f"new.{server}"))
     written = target.write_many([Write(new, first, spec=mailbox(server), renamed_from=old.name)], by=ALICE)
     assert isinstance(written.error, ConflictError)
     assert live(target, old).revision == first
@@ -479,6 +464,19 @@ def test_renames_since_a_revision_are_told_in_their_order(target: Target, server
     target.rename(second, third.name, expect=later, by=ALICE)
     assert list(target.renames_since(revision)) == [(first, second), (second, third)]
     assert list(target.renames_since(later)) == [(second, third)]
+
+
+def test_a_certificate_from_files_is_live_by_its_thumbprint(
+    target: Target, server: str, tmp_path: Path
+) -> None:
+    pair = make_pair(tmp_path)
+    thumbprint, *_ = thumbprints_in(str(pair.certificate))
+    files = {"certificateFile": str(pair.certificate), "privateKeyFile": str(pair.key)}
+    live_spec: dict[str, object] = {"thumbprint": thumbprint, "services": ["IMAP"]}
+    key, declared = Key("Certificate", f"{server}/mail"), parse_spec("Certificate", files | live_spec)
+    create(target, key, declared)
+    assert live(target, key).spec == parse_spec("Certificate", live_spec)
+    assert target.observe({key: declared}).resources[key] == live(target, key)
 
 
 def test_known_specs_are_given_back_as_they_are(target: Target, server: str) -> None:

@@ -114,6 +114,29 @@ def test_a_runtime_that_does_not_answer_is_unhealthy(watched: Watched) -> None:
     assert "no runtime runs" in watched.get("/healthz")[1]
 
 
+def test_a_fetch_that_fails_is_unhealthy_until_one_works(watched: Watched) -> None:
+    watched.metrics.take(notices.Fetched("origin"))
+    watched.now += 60
+    watched.metrics.take(notices.FetchFailed("git fetch origin: no route to host", 60, 1))
+    watched.end_round()
+    status, text = watched.get("/healthz")
+    assert status == 503
+    assert json.loads(text)["reasons"] == ["what is declared may be old: git fetch origin: no route to host"]
+    figures = watched.get("/metrics")[1]
+    assert "reconciler_fetch_failures_total 1.0" in figures
+    assert "reconciler_fetch_last_success_timestamp_seconds 1000.0" in figures
+    watched.metrics.take(notices.Fetched("origin", failures=1))
+    assert watched.get("/healthz")[0] == 200
+    assert "reconciler_fetch_last_success_timestamp_seconds 1060.0" in watched.get("/metrics")[1]
+
+
+def test_a_fetch_is_worth_a_word_when_it_did_not_work_before() -> None:
+    assert event_of(notices.Fetched("origin")) is None
+    event = event_of(notices.Fetched("origin", failures=2))
+    assert event is not None
+    assert event.text == "git fetch origin works again, after 2 failures"
+
+
 def test_silence_is_unhealthy(watched: Watched) -> None:
     watched.end_round()
     watched.now += 61

@@ -92,7 +92,8 @@ def test_it_fetches_by_itself_and_rings(remote: Remote) -> None:
     finally:
         feed.stop()
     assert rung
-    assert isinstance(told[-1], notices.Revision)
+    assert any(isinstance(one, notices.Revision) for one in told)
+    assert notices.Fetched("origin") in told
 
 
 def test_a_fetch_that_fails_is_told(remote: Remote) -> None:
@@ -102,6 +103,20 @@ def test_a_fetch_that_fails_is_told(remote: Remote) -> None:
     eventually(lambda: told, what="the complaint")
     feed.stop()
     assert isinstance(told[0], notices.FetchFailed)
+
+
+def test_the_first_fetch_that_works_again_counts_the_failures(remote: Remote) -> None:
+    feed, told = remote.feed(interval=0.05), list[Notice]()
+    away = remote.upstream.rename(remote.upstream.with_name("away"))
+    feed.start(lambda: None, told.append)
+    try:
+        eventually(lambda: told[1:], what="two complaints")
+        away.rename(remote.upstream)
+        eventually(lambda: any(isinstance(one, notices.Fetched) for one in told), what="a fetch")
+    finally:
+        feed.stop()
+    failed = sum(isinstance(one, notices.FetchFailed) for one in told)
+    assert next(one for one in told if isinstance(one, notices.Fetched)).failures == failed
 
 
 def test_a_link_to_a_directory_that_is_swapped_is_followed(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import Daemon, daemons
+from tests.support.daemon import Daemon, daemons, health
 from tests.support.estate import PASSWORDS, Runtime, write_estate
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 Start = Callable[..., Daemon]
@@ -151,13 +152,18 @@ def test_a_broken_commit_keeps_the_last_good_configuration(follow: Start, team: 
 
 
 def test_an_upstream_that_is_away_is_told_and_survived(follow: Start, team: Team) -> None:
-    daemon = follow("--mode", "heal", "--interval", "1h")
+    port = free_port()
+    daemon = follow("--mode", "heal", "--interval", "1h", "--listen", f"127.0.0.1:{port}")
     daemon.said("in-sync")
     with without(team.upstream):
         daemon.said("fetch-failed", times=2)
+        status, reasons = health(port)
+        assert (status, "git fetch origin" in "; ".join(reasons)) == (503, True)
         team.runtime.reconcile("live", "set", "ImapSettings/ex01", "maxConnectionsPerUser=99")
         daemon.look_now()
         daemon.said("applied")
+    daemon.said("fetched")
+    eventually(lambda: health(port)[0] == 200, what="a healthy daemon")
     team.push(limit=32)
     daemon.said("applied", times=2)
     assert limit(team.runtime) == 32

@@ -2,93 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from reconciler.age import IDENTITY_FILE, IDENTITY_KEY, encrypt, generate
-from reconciler.applying.hold import new_hold
 from reconciler.applying.lock import apply_lock
 from reconciler.daemon import notices
-from reconciler.daemon.feed import DirectoryFeed
-from reconciler.daemon.fence import FencedTarget
-from reconciler.daemon.ledger import Ledger, Patience, ask_release
-from reconciler.daemon.loop import LOOK_EVERY, Loop, Outside, Wish
-from reconciler.daemon.notices import Notice
-from reconciler.daemon.planner import Planner
-from reconciler.daemon.rounds import Healing, Rounds
-from reconciler.model import Hold, ServiceState
+from reconciler.daemon.ledger import ask_release
 from reconciler.targets.target import NotRunningError, RejectedError
-from tests.applying.builders import IMAP, POP, Bench
-from tests.support.estate import Ports, write_estate
+from tests.applying.builders import IMAP, POP
+from tests.daemon.builders import Stage, hold
+from tests.declared.pem import certificate_pem, key_pem
+from tests.support.estate import write_estate
 from tests.support.waiting import eventually
-
-POLICY = """\
-apiVersion: reconciler/v1
-kind: ThrottlingPolicy
-metadata: {{name: few}}
-spec: {{imapMaxConcurrency: {limit}}}
-"""
-
-
-class Stage:
-    """An estate directory, a bench to apply it on, and what the loop has told."""
-
-    def __init__(
-        self,
-        root: Path,
-        *,
-        heals: bool = True,
-        kinds: frozenset[str] = frozenset(),
-        before: Stage | None = None,
-    ) -> None:
-        self.directory = root / "estate"
-        self.ports: Ports = before.ports if before else Ports()
-        self.bench: Bench = before.bench if before else Bench(root / "state")
-        self.told: list[Notice] = []
-        self.now = 1000.0
-        self.held: tuple[Hold, ...] = ()
-        self.declare(16)
-        state = self.bench.applier.state
-        self.wish = Wish()
-        self.feed = DirectoryFeed(self.directory, state=state.path)
-        self.target = FencedTarget(self.bench.target, self.check)
-        planner = Planner(self.feed, self.target, holds=lambda: self.held)
-        patience = Patience(first_wait=10, jitter=0)
-        self.ledger = Ledger(state.daemon / "ledger.json", patience, clock=lambda: self.now)
-        healing = Healing(self.ledger, kinds) if heals else None
-        rounds = Rounds(planner, self.bench.applier, self.feed, tell=self.told.append, healing=healing)
-        outside = Outside(self.wish, releases=state.daemon)
-        self.loop = Loop(self.feed, planner, rounds, tell=self.told.append, outside=outside)
-
-    def check(self) -> None:
-        """The lease is held."""
-
-    def declare(self, limit: int) -> None:
-        write_estate(self.directory, self.ports, max_connections_per_user=limit)
-
-    def round(self, *, has_news: bool = True) -> list[Notice]:
-        """One round; what it told, but for its end."""
-        self.told.clear()
-        self.loop.round(has_news=has_news)
-        return [notice for notice in self.told if not isinstance(notice, notices.RoundEnded)]
-
-    def change_by_hand(self, limit: int) -> None:
-        """With the ports of the estate kept."""
-        live = self.bench.target.read(IMAP)
-        spec = live.spec.model_copy(update={"max_connections_per_user": limit})  # type: ignore[union-attr]
-        self.bench.set_by_hand(IMAP, spec)
-
-    def fail_once(self) -> None:
-        self.bench.probes.failing = ["ex01/imap4"]
-
-
-def hold(pattern: str) -> Hold:
-    until = datetime.now(UTC) + timedelta(hours=1)
-    return new_hold(pattern, until=until, reason="maintenance", by="bob")
 
 
 @pytest.fixture
@@ -198,6 +128,67 @@ def test_another_configuration_is_applied_then(stage: Stage) -> None:
     stage.declare(33)
     stage.round()
     assert stage.bench.imap_limit() == 33
+
+
+def renew_certificate(stage: Stage) -> None:
+    """The same declaration, with another pair in the files that it names."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    (stage.directory / "mail.crt").write_bytes(certificate_pem(key))
+    (stage.directory / "mail.key").write_bytes(key_pem(key))
+    (stage.directory / "mail.key").chmod(0o600)
+
+
+def declare_certificate(stage: Stage) -> None:
+    renew_certificate(stage)
+    (stage.directory / "mail.yaml").write_text(
+        "apiVersion: reconciler/v1\nkind: Certificate\nmetadata: {name: mail}\n"
+        "spec: {servers: [ex01], services: [IIS], certificateFile: mail.crt, privateKeyFile: mail.key}\n"
+    )
+
+
+def test_nor_is_it_barred_any_more_when_a_certificate_was_renewed(stage: Stage) -> None:
+    """Which is no part of its digest: the history knows it as the same one."""
+    stage.round()
+    declare_certificate(stage)
+    stage.declare(32)
+    stage.fail_once()
+    assert isinstance(stage.round()[-1], notices.Barred)
+    renew_certificate(stage)
+    stage.fail_once()
+    assert isinstance(stage.round()[-1], notices.Barred)
+    renew_certificate(stage)
+    stage.round()
+    assert stage.bench.imap_limit() == 32
+
+
+def test_or_a_password(stage: Stage) -> None:
+    stage.round()
+    stage.declare(32)
+    stage.fail_once()
+    assert isinstance(stage.round()[-1], notices.Barred)
+    (stage.directory / "secrets" / "alice").write_text("another password\n")
+    stage.round()
+    assert stage.bench.imap_limit() == 32
+
+
+def test_the_old_certificate_is_still_to_blame(stage: Stage, tmp_path: Path) -> None:
+    stage.round()
+    declare_certificate(stage)
+    files = [stage.directory / name for name in ("mail.crt", "mail.key")]
+    before = [file.read_bytes() for file in files]
+    stage.declare(32)
+    stage.fail_once()
+    stage.round()
+    renew_certificate(stage)
+    stage.held = (hold("*"),)
+    stage.round()
+    for file, content in zip(files, before, strict=True):
+        file.write_bytes(content)
+    stage.held = ()
+    again = Stage(tmp_path, before=stage)
+    again.declare(32)
+    assert isinstance(again.round()[0], notices.Barred)
+    assert stage.bench.imap_limit() == 16
 
 
 def test_a_release_applies_it_again(stage: Stage) -> None:
@@ -411,111 +402,6 @@ def test_a_secret_file_outside_of_the_directory_is_followed(
     eventually(lambda: sum(isinstance(n, notices.Applied) for n in stage.told) == 2, what="another apply")
 
 
-@pytest.fixture
-def reporting(tmp_path: Path) -> Iterator[Stage]:
-    """A loop that tells and changes nothing, after its first round."""
-    applied = Stage(tmp_path)
-    (applied.directory / "policy.yaml").write_text(POLICY.format(limit=20))
-    applied.round()
-    found = Stage(tmp_path, heals=False, before=applied)
-    thread = Thread(target=found.loop.run)
-    thread.start()
-    eventually(lambda: notices.Unchanged() in found.told, what="the first round")
-    yield found
-    found.wish.ask_stop()
-    thread.join(30)
-    assert not thread.is_alive()
-
-
-class SlowServices:
-    """Answers what services do once the gate is open."""
-
-    def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._answer = stage.bench.target.services
-        self.gate, self.is_asked = Event(), Event()
-        monkeypatch.setattr(stage.bench.target, "services", self)
-
-    def __call__(self) -> Mapping[str, ServiceState]:
-        self.is_asked.set()
-        assert self.gate.wait(60)
-        return self._answer()
-
-
-def found_quickly(stage: Stage) -> list[notices.Found]:
-    return [one for one in stage.told if isinstance(one, notices.Found) and one.is_quick]
-
-
-def test_a_saved_file_is_told_while_a_round_waits_for_a_slow_runtime(
-    reporting: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow = SlowServices(reporting, monkeypatch)
-    try:
-        reporting.wish.ask_now()
-        assert slow.is_asked.wait(60)
-        (reporting.directory / "policy.yaml").write_text(POLICY.format(limit=30))
-        eventually(lambda: found_quickly(reporting), what="a word at once")
-    finally:
-        slow.gate.set()
-
-
-def test_a_second_saved_file_is_told_with_the_first(
-    reporting: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow = SlowServices(reporting, monkeypatch)
-    try:
-        reporting.wish.ask_now()
-        assert slow.is_asked.wait(60)
-        (reporting.directory / "policy.yaml").write_text(POLICY.format(limit=30))
-        eventually(lambda: found_quickly(reporting), what="a word at once")
-        estate = reporting.directory / "estate.yaml"
-        raised = estate.read_text().replace("maxConnectionsPerUser: 16", "maxConnectionsPerUser: 32")
-        estate.with_suffix(".new").write_text(raised)
-        estate.with_suffix(".new").replace(estate)
-        eventually(lambda: found_quickly(reporting)[1:], what="a second word")
-    finally:
-        slow.gate.set()
-    kinds = {change.key.kind for change in found_quickly(reporting)[1].plan.changes}
-    assert kinds == {"ThrottlingPolicy", "ImapSettings", "PopSettings"}
-
-
-def test_what_was_read_before_a_file_was_saved_is_not_told(
-    reporting: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow = SlowServices(reporting, monkeypatch)
-    reporting.wish.ask_now()
-    assert slow.is_asked.wait(60)
-    reporting.told.clear()
-    (reporting.directory / "policy.yaml").write_text(POLICY.format(limit=30))
-    eventually(lambda: found_quickly(reporting), what="a word at once")
-    slow.gate.set()
-    eventually(lambda: rounds_of(reporting), what="a round")
-    assert {len(one.plan.changes) for one in rounds_of(reporting) if one.plan} == {1}
-
-
-def rounds_of(stage: Stage) -> list[notices.RoundEnded]:
-    return [one for one in stage.told if isinstance(one, notices.RoundEnded)]
-
-
-def test_a_live_write_that_a_reading_saw_makes_the_next_word_wait_for_a_whole_plan(reporting: Stage) -> None:
-    reporting.change_by_hand(99)
-    (reporting.directory / "policy.yaml").write_text(POLICY.format(limit=30))
-    eventually(lambda: rounds_of(reporting)[1:], what="a round")
-    assert not found_quickly(reporting)
-    (told,) = [one for one in reporting.told if isinstance(one, notices.Found)]
-    assert {str(change.key) for change in told.plan.changes} == {str(IMAP), "ThrottlingPolicy/few"}
-
-
-def test_a_runtime_that_does_not_answer_a_reading_is_told(
-    reporting: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse() -> Mapping[str, ServiceState]:
-        raise NotRunningError("no runtime")
-
-    monkeypatch.setattr(reporting.bench.target, "services", refuse)
-    reporting.wish.ask_now()
-    eventually(lambda: any(isinstance(one, notices.Failed) for one in reporting.told), what="the error")
-
-
 def test_a_secret_that_nobody_can_open_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(IDENTITY_KEY, raising=False)
     monkeypatch.delenv(IDENTITY_FILE, raising=False)
@@ -529,28 +415,3 @@ def test_a_secret_that_nobody_can_open_is_told_once(tmp_path: Path, monkeypatch:
     (warned,) = [one for one in stage.round() if isinstance(one, notices.Warned)]
     assert [one.code for one in warned.diagnostics] == ["locked-secret"]
     assert not [one for one in stage.round() if isinstance(one, notices.Warned)]
-
-
-def test_what_is_due_waits_for_the_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its end rings; until then the files are looked at as ever, and not without a pause."""
-    stage = Stage(tmp_path, heals=False)
-    stage.round()
-    answered, waits, services = Event(), list[float](), stage.bench.target.services
-
-    def slow() -> Mapping[str, ServiceState]:
-        answered.wait(30)
-        return services()
-
-    def wait(seconds: float) -> bool:
-        waits.append(seconds)
-        stage.wish.stop = len(waits) == 3
-        return False
-
-    monkeypatch.setattr(stage.bench.target, "services", slow)
-    monkeypatch.setattr(stage.wish.bell, "wait", wait)
-    stage.loop._act(has_news=True)
-    stage.loop._due_in(0)
-    while not stage.wish.stop:
-        stage.loop._wait_and_act()
-    answered.set()
-    assert waits == [LOOK_EVERY] * 3

@@ -7,15 +7,33 @@ import hmac
 import json
 import os
 import queue
+import shutil
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
 
 from tests.support.daemon import Daemon
 from tests.support.estate import Runtime, write_estate
 from tests.support.waiting import eventually
+
+VARIABLES = """\
+apiVersion: reconciler/v1
+kind: Variables
+metadata: {name: limits}
+spec: {limit: {type: integer}}
+"""
+PATCH = """\
+apiVersion: reconciler/v1
+kind: ImapSettings
+metadata: {name: imap}
+spec: {maxConnectionsPerUser: "${limit}"}
+"""
 
 
 def limit(runtime: Runtime) -> object:
@@ -35,6 +53,25 @@ def test_a_saved_file_is_told_and_nothing_is_changed(start: Callable[..., Daemon
     assert {change["resource"] for change in event["changes"]} == {"ImapSettings/ex01", "PopSettings/ex01"}
     assert not any(change["drift"] for change in event["changes"])
     assert limit(runtime) == 16
+
+
+def test_a_saved_overlay_is_told_at_once(
+    start: Callable[..., Daemon], runtime: Runtime, tmp_path: Path
+) -> None:
+    write_estate(runtime.directory, runtime.ports)
+    shutil.copytree(runtime.directory, tmp_path / "mail" / "base")
+    overlay = tmp_path / "mail" / "overlays" / "test"
+    overlay.mkdir(parents=True)
+    (overlay / "variables.yaml").write_text(VARIABLES)
+    (overlay / "imap.yaml").write_text(PATCH)
+    daemon = start("--environment", "test", "--set", "limit=16", estate=tmp_path / "mail")
+    daemon.said("in-sync")
+    (overlay / "imap.yaml").write_text(PATCH.replace('"}', '", banner: Hello}'))
+    event = daemon.said("plan")
+    assert event["quick"]
+    assert [(one["resource"], one["fields"]) for one in event["changes"]] == [
+        ("ImapSettings/ex01", ["banner"])
+    ]
 
 
 def test_drift_is_healed_when_it_is_asked_to(start: Callable[..., Daemon], runtime: Runtime) -> None:
@@ -103,6 +140,51 @@ def test_a_runtime_that_goes_away_and_comes_back_is_survived(
         return any(change["drift"] for event in daemon.events("plan") for change in event["changes"])
 
     eventually(has_told_drift, within=60, what="the drift")
+
+
+@contextmanager
+def stopped(runtime: Runtime) -> Iterator[None]:
+    """The runtime hangs: it takes connections and answers nobody."""
+    pid = int(runtime.status()["runtime"]["pid"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def threads(daemon: Daemon) -> set[str]:
+    return {task.name for task in Path(f"/proc/{daemon.process.pid}/task").iterdir()}
+
+
+@pytest.mark.parametrize("mode", ["report", "heal"])
+@pytest.mark.parametrize("what", ["a round", "a saved file"])
+def test_sigterm_ends_it_although_the_runtime_hangs(
+    start: Callable[..., Daemon], runtime: Runtime, mode: str, what: str
+) -> None:
+    """It does not wait until the question is given up, which would be told."""
+    daemon = start("--mode", mode, "--interval", "1h")
+    daemon.said("in-sync")
+    before = threads(daemon)
+    with stopped(runtime):
+        if what == "a round":
+            daemon.look_now()
+        else:
+            write_estate(runtime.directory, runtime.ports, max_connections_per_user=32)
+        eventually(lambda: threads(daemon) - before, what="a question")
+        assert daemon.end() == 0
+    assert not daemon.events("failed")
+    assert limit(runtime) == 16
+
+
+def test_sigterm_ends_it_although_the_runtime_hung_from_the_start(
+    start: Callable[..., Daemon], runtime: Runtime
+) -> None:
+    with stopped(runtime):
+        daemon = start()
+        daemon.said("leading")
+        assert daemon.end() == 0
+    assert not daemon.events("failed")
 
 
 def test_a_release_is_asked_for_by_the_same_verb(start: Callable[..., Daemon], runtime: Runtime) -> None:

@@ -67,7 +67,7 @@ def test_specs_come_back_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_other_schemas_make_it_void(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded(tmp_path / "estate", SERVER, cache=tmp_path / "cache")
     before = _cache_file(tmp_path / "cache").read_bytes()
-    monkeypatch.setattr("reconciler.declared.cache._schema_digest", lambda: "other")
+    monkeypatch.setattr("reconciler.declared.cache.sources_digest", lambda *_: "other")
     loaded(tmp_path / "estate", SERVER, cache=tmp_path / "cache")
     assert _cache_file(tmp_path / "cache").read_bytes() != before
 

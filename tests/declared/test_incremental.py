@@ -82,7 +82,7 @@ def test_the_digest_is_another_one(estate: Estate) -> None:
         pytest.param(lambda text: text.replace("bob@contoso", "alice@contoso"), id="an address twice"),
         pytest.param(lambda text: text.replace(str(PORTS.imap), str(PORTS.pop)), id="a port twice"),
         pytest.param(lambda text: text.replace("secrets/bob", "secrets/nobody"), id="a secret that is away"),
-        pytest.param(lambda text: text.replace("db01", "${database}"), id="a variable"),
+        pytest.param(lambda text: text.replace("db01", "${database}"), id="an unknown variable"),
         pytest.param(lambda text: text.replace("kind:", "kind: ["), id="broken YAML"),
     ],
 )

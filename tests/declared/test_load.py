@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from reconciler.declared.certificates import thumbprints_in
 from reconciler.declared.load import load
 from reconciler.model import Ignore, Key, Lifecycle, Severity
 from reconciler.rendering.diagnostics import render_diagnostics_text
@@ -227,11 +229,37 @@ def test_a_certificate_from_files_is_resolved(tmp_path: Path) -> None:
         "mail",
         "{servers: [ex01], services: [IMAP], certificateFile: mail.crt, privateKeyFile: mail.key}",
     )
-    spec = only(loaded(tmp_path, SERVER, text), "Certificate", "ex01/mail").spec
+    found = only(loaded(tmp_path, SERVER, text), "Certificate", "ex01/mail")
+    spec = found.spec
+    assert found.position("thumbprint") == found.positions["certificateFile"]
     assert isinstance(spec, Certificate)
     assert spec.certificate_file == str(tmp_path / "mail.crt")
     assert spec.private_key_file == str(tmp_path / "mail.key")
     assert len(str(dump_spec(spec)["thumbprint"])) == 64
+
+
+def test_the_certificates_after_the_first_are_its_chain(tmp_path: Path) -> None:
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(3)]
+    (tmp_path / "mail.crt").write_bytes(b"".join(map(certificate_pem, keys)))
+    (tmp_path / "mail.key").touch(mode=0o600)
+    (tmp_path / "mail.key").write_bytes(key_pem(keys[0]))
+    files = "servers: [ex01], services: [IMAP], certificateFile: mail.crt, privateKeyFile: mail.key"
+    text = document("Certificate", "mail", f"{{{files}}}")
+    found = dump_spec(only(loaded(tmp_path, SERVER, text), "Certificate", "ex01/mail").spec)
+    assert [found["thumbprint"], *cast("list[str]", found["chain"])] == list(
+        thumbprints_in(str(tmp_path / "mail.crt"))
+    )
+    other = document("Certificate", "mail", f"{{{files}, chain: ['{'ab' * 32}']}}")
+    result = loaded(tmp_path, SERVER, other)
+    assert [diagnostic.message.partition(" has ")[0] for diagnostic in result.diagnostics] == [
+        "chain: after its certificate the file"
+    ]
+
+
+def test_a_certificate_may_be_named_by_its_thumbprint_alone(tmp_path: Path) -> None:
+    text = document("Certificate", "mail", f"{{servers: [ex01], services: [IMAP], thumbprint: {'ab' * 32}}}")
+    spec = only(loaded(tmp_path, SERVER, text), "Certificate", "ex01/mail").spec
+    assert (dump_spec(spec)["thumbprint"], dump_spec(spec)["certificateFile"]) == ("ab" * 32, None)
 
 
 def _certified(directory: Path, more: str = "") -> str:

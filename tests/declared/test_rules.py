@@ -10,7 +10,7 @@ from pathlib import Path
 from reconciler.declared.rules import RULES
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("declared", "guardrails", "applying", "planning", "review")
+ROOMS = ("declared", "guardrails", "applying", "planning", "review", "cli")
 #: Functions whose first word is the id of what they tell; the others take it in third place.
 _FIRST = {"error", "Diagnostic", "Sentence", "problem", "_problem", "_warning"}
 _THIRD = {"_about"}

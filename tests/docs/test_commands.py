@@ -111,6 +111,12 @@ def test_the_tour_ends_well(checkout: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_readme_names_the_ports_of_the_quickstart() -> None:
+    declared = "".join(file.read_text() for file in (ROOT / "examples" / "quickstart").glob("*.yaml"))
+    named = re.findall(r"\b1[01]\d{3}\b", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert sorted(named) == sorted(PORTS) == sorted(re.findall(r"\b1[01]\d{3}\b", declared))
+
+
 def test_the_set_up_commands_are_targets_of_the_makefile() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     commands = [line for page in PAGES for block in _blocks(page, "sh") for line in block.splitlines()]

@@ -13,7 +13,7 @@ SOURCES = [
 ]
 
 #: escape hatch → how many there are; lower it when you remove one, never raise it.
-ESCAPE_HATCHES = {r"#\s*type:\s*ignore": 3, r"#\s*noqa": 37, r"pragma:\s*no cover": 0}
+ESCAPE_HATCHES = {r"#\s*type:\s*ignore": 3, r"#\s*noqa": 36, r"pragma:\s*no cover": 0}
 
 
 @pytest.mark.parametrize("mark", ["NotImplementedError", "TODO", "FIXME", "XXX"])

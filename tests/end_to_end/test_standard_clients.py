@@ -42,6 +42,24 @@ def test_the_anonymous_connector_does_not_relay(shared: Runtime) -> None:
     assert (code, text) == (550, b"5.7.1 Unable to relay")
 
 
+def test_a_connector_relays_once_anonymous_clients_hold_the_right(own: Runtime) -> None:
+    """fabrikam.example is no accepted domain; bob has an address in it."""
+    estate = own.directory / "estate.yaml"
+    text = estate.read_text(encoding="utf-8").replace(
+        "  primarySmtpAddress: bob@contoso.example\n",
+        "  primarySmtpAddress: bob@contoso.example\n  emailAddresses: ['smtp:bob@fabrikam.example']\n",
+    )
+    right = "extendedRights: {anonymousLogon: [ms-Exch-SMTP-Accept-Any-Recipient]}"
+    relaying = text.replace("[AnonymousUsers]", f"[AnonymousUsers]\n  {right}")
+    for declared, code in ((text, 550), (relaying, 250), (text, 550)):
+        estate.write_text(declared, encoding="utf-8")
+        own.reconcile("apply", str(own.directory), "--yes")
+        with smtplib.SMTP(clients.HOST, own.ports.smtp, timeout=30) as smtp:
+            smtp.ehlo()
+            smtp.mail("someone@fabrikam.example")
+            assert smtp.rcpt("bob@fabrikam.example")[0] == code
+
+
 def test_the_client_connector_wants_a_logon(shared: Runtime) -> None:
     with smtplib.SMTP(clients.HOST, shared.ports.submission, timeout=30) as smtp:
         smtp.starttls(context=shared.tls())

@@ -39,6 +39,16 @@ reason: it is meant
 expires: "{expires}"
 """
 
+TRIAL = """\
+apiVersion: reconciler/policy/v1
+kind: PolicyTest
+policy: {policy}
+cases:
+  - name: a case
+    resources: [{{kind: ImapSettings, name: ex01, spec: {{{spec}}}}}]
+    expect: {expect}
+"""
+
 
 def policy(require: str, **fields: str) -> str:
     """A policy as YAML; fields replace those of the template, and `more` is appended."""
@@ -52,6 +62,11 @@ def waiver(**fields: str) -> str:
     """A waiver as YAML."""
     known = {"policy": "rule", "resource": '"*"', "expires": "2026-12-31"}
     return WAIVER.format(**{**known, **fields})
+
+
+def trial(**fields: str) -> str:
+    """A test as YAML: one case, of IMAP settings."""
+    return TRIAL.format(**{"policy": "rule", "spec": "", "expect": "pass", **fields})
 
 
 def policies(directory: Path, *documents: str) -> PolicySet:

@@ -39,6 +39,11 @@ def test_its_own_names_win() -> None:
     ]
 
 
+def test_of_a_thumbprint_alone_nothing_else_is_known() -> None:
+    found = facts(thumbprint="ab" * 32)
+    assert (found["names"], found["keyAlgorithm"], found["services"]) == ([], None, ["IMAP"])
+
+
 def test_a_file_that_is_not_there_tells_nothing() -> None:
     found = facts(certificateFile="/nowhere/mail.crt", privateKeyFile="mail.key")
     assert (found["names"], found["notAfter"], found["services"]) == ([], None, ["IMAP"])

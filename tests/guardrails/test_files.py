@@ -2,12 +2,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconciler.guardrails.files import combine, estate_policies, load_policies
+from reconciler.guardrails.files import combine, estate_policies, load_policies, with_tested
 from reconciler.guardrails.guard import Guard
 from reconciler.guardrails.policy import PolicySet
 from reconciler.verdict import UNJUDGED
 from tests.declared.builders import SERVER, desired, loaded
-from tests.guardrails.builders import codes, imap, judged, planned, policies, policy, subjects, waiver
+from tests.guardrails.builders import (
+    codes,
+    imap,
+    judged,
+    planned,
+    policies,
+    policy,
+    subjects,
+    trial,
+    waiver,
+)
 
 
 def test_two_policies_of_one_id_are_an_error(tmp_path: Path) -> None:
@@ -39,6 +49,22 @@ def test_a_waiver_of_a_shipped_policy_that_is_not_asked_is_not_used(tmp_path: Pa
 def test_a_waiver_of_no_policy_is_an_error(tmp_path: Path) -> None:
     (problem,) = policies(tmp_path, waiver(policy="self-signed-in-prodution")).diagnostics
     assert (problem.code, problem.hint) == ("unknown-policy", "did you mean self-signed-in-production?")
+
+
+def test_a_test_of_no_policy_is_an_error(tmp_path: Path) -> None:
+    (problem,) = policies(tmp_path, trial(policy="plain-txt-logon")).diagnostics
+    assert (problem.code, problem.hint) == ("unknown-policy", "did you mean plain-text-logon?")
+
+
+def test_a_test_of_a_shipped_policy_does_not_make_a_plan_ask_it(tmp_path: Path) -> None:
+    own = policies(tmp_path, trial(policy="plain-text-logon"))
+    assert (own.diagnostics, own.policies) == ((), ())
+    assert [policy.id for policy in with_tested(own).policies] == ["plain-text-logon"]
+
+
+def test_a_test_is_of_the_copy_where_there_is_one(tmp_path: Path) -> None:
+    own = policies(tmp_path, policy("true", id="plain-text-logon"), trial(policy="plain-text-logon"))
+    assert with_tested(own) == own
 
 
 def test_an_estate_without_policies_has_none(tmp_path: Path) -> None:

@@ -5,18 +5,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.guardrails.trials import run_trials, untested
-from tests.guardrails.builders import policies, policy
+from tests.guardrails.builders import policies, policy, trial
 
 RULE = policy("resource.spec.protocolLogEnabled", match="{kinds: [ImapSettings]}", message="is off")
-TEST = """\
-apiVersion: reconciler/policy/v1
-kind: PolicyTest
-policy: rule
-cases:
-  - name: a case
-    resources: [{kind: ImapSettings, name: ex01, spec: {%s}}]
-    expect: %s
-"""
 
 
 def problem(directory: Path, text: str) -> str | None:
@@ -27,20 +18,20 @@ def problem(directory: Path, text: str) -> str | None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (TEST % ("protocolLogEnabled: true", "pass"), None),
-        (TEST % ("", "fail"), None),
-        (TEST % ("", "pass"), "expected to pass, found ImapSettings/ex01: ImapSettings/ex01: is off"),
-        (TEST % ("protocolLogEnabled: true", "fail"), "expected to fail, found nothing"),
+        (trial(spec="protocolLogEnabled: true", expect="pass"), None),
+        (trial(expect="fail"), None),
+        (trial(expect="pass"), "expected to pass, found ImapSettings/ex01: ImapSettings/ex01: is off"),
+        (trial(spec="protocolLogEnabled: true", expect="fail"), "expected to fail, found nothing"),
         (
-            TEST % ("", "fail") + "    subjects: [ImapSettings/ex02]\n",
+            trial(expect="fail") + "    subjects: [ImapSettings/ex02]\n",
             "expected ImapSettings/ex02, found ImapSettings/ex01",
         ),
         (
-            TEST % ("", "fail") + "    message: is on\n",
+            trial(expect="fail") + "    message: is on\n",
             'expected a message with "is on", got ImapSettings/ex01: is off',
         ),
         (
-            TEST % ("maxConnectionsPerUser: many", "fail"),
+            trial(spec="maxConnectionsPerUser: many", expect="fail"),
             "ImapSettings/ex01: maxConnectionsPerUser: expected a whole number",
         ),
     ],
@@ -57,11 +48,11 @@ def test_a_case_says_what_it_expected_and_what_it_found(
 
 
 def test_a_policy_that_fails_to_evaluate_fails_its_case(tmp_path: Path) -> None:
-    rules = policies(tmp_path, policy("resource.nothing == 1"), TEST % ("", "fail"))
+    rules = policies(tmp_path, policy("resource.nothing == 1"), trial(expect="fail"))
     (ran,) = run_trials(rules)
     assert ran.problem is not None
     assert "cannot be evaluated" in ran.problem.message
 
 
 def test_what_lacks_a_case_is_named(tmp_path: Path) -> None:
-    assert untested(policies(tmp_path, RULE, TEST % ("", "fail"))) == ("rule",)
+    assert untested(policies(tmp_path, RULE, trial(expect="fail"))) == ("rule",)

@@ -3,8 +3,8 @@ from __future__ import annotations
 from reconciler.model import Absent, Action, Key, Present
 from reconciler.planning.diff import change_of, deletion_of, spec_to_write
 from reconciler.secret import SecretRef
-from schemas.v1.base import Impact
 from schemas.v1.codec import dump_spec
+from schemas.v1.impact import Impact
 from tests.planning.builders import present, resource, server
 
 MAILBOX: dict[str, object] = {"database": "db01", "primarySmtpAddress": "alice@contoso.example"}
@@ -82,6 +82,35 @@ def test_a_group_that_appears_is_shown_field_by_field() -> None:
     assert change is not None
     paths = {field.path for field in change.fields}
     assert {"selfSigned.keyType", "selfSigned.validDays", "certificateFile"} <= paths
+
+
+CERTIFICATE: dict[str, object] = {"thumbprint": "ab" * 32, "services": ["IMAP"]}
+FILES: dict[str, object] = {"certificateFile": "/a.crt", "privateKeyFile": "/a.key"}
+
+
+def test_a_certificate_is_known_by_its_thumbprint_wherever_its_file_lies() -> None:
+    declared = resource("Certificate", "ex01/mail", FILES | CERTIFICATE)
+    assert change_of(declared, _live("Certificate", "ex01/mail", CERTIFICATE), {}) is None
+    created = change_of(declared, Absent(), {})
+    assert created is not None
+    assert not {field.path for field in created.fields} & FILES.keys()
+    assert dump_spec(spec_to_write(declared, Absent())).items() >= FILES.items()
+
+
+def test_a_renewed_certificate_is_another_thumbprint() -> None:
+    declared = resource("Certificate", "ex01/mail", FILES | CERTIFICATE | {"thumbprint": "cd" * 32})
+    change = change_of(declared, _live("Certificate", "ex01/mail", CERTIFICATE), {})
+    assert change is not None
+    assert [(field.path, field.old, field.new, field.impact) for field in change.fields] == [
+        ("thumbprint", "ab" * 32, "cd" * 32, Impact.RELOAD)
+    ]
+
+
+def test_a_certificate_that_an_earlier_version_left_in_its_file_is_to_be_stored() -> None:
+    declared = resource("Certificate", "ex01/mail", FILES | CERTIFICATE)
+    change = change_of(declared, _live("Certificate", "ex01/mail", FILES | CERTIFICATE), {})
+    assert change is not None
+    assert {field.path: field.new for field in change.fields} == dict.fromkeys(FILES)
 
 
 def test_an_equal_secret_is_no_change() -> None:

@@ -2,9 +2,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.model import Action, Change, Desired, Key, Lifecycle, LiveState, Plan, Resource
+from reconciler.model import (
+    Action,
+    Change,
+    Desired,
+    Diagnostic,
+    Key,
+    Lifecycle,
+    LiveState,
+    Plan,
+    Position,
+    Resource,
+    Severity,
+)
 from reconciler.planning import make_plan
-from tests.planning.builders import AUTOMATIC, desired, live, resource, running, server
+from reconciler.planning.rename import rename_remarks
+from tests.planning.builders import AUTOMATIC, FILE, desired, live, resource, running, server
 
 ALICE = {"database": "db01", "primarySmtpAddress": "alice@contoso.example"}
 
@@ -76,3 +89,42 @@ def test_protection_is_a_change_of_its_own() -> None:
     declared = replace(mailbox("alice"), lifecycle=Lifecycle(protect=True))
     (field,) = only(plan(desired(declared), live(mailbox("alice")))).fields
     assert (field.path, field.old, field.new) == ("lifecycle.protect", False, True)
+
+
+def remarks(declared: Resource, *now: Resource) -> list[Diagnostic]:
+    wanted, state = desired(declared), live(*now)
+    return list(rename_remarks(plan(wanted, state), wanted, state))
+
+
+def test_a_source_that_is_not_live_is_told_where_it_is_declared() -> None:
+    declared = was(mailbox("ally"), "alise")
+    positions = {**declared.positions, "lifecycle.renamedFrom": Position(FILE, 4, 3)}
+    (remark,) = remarks(replace(declared, positions=positions), mailbox("alice"), mailbox("bob"))
+    assert (remark.code, remark.severity, remark.position) == (
+        "rename-source",
+        Severity.WARNING,
+        Position(FILE, 4, 3),
+    )
+    assert remark.message.startswith("Mailbox/ally lifecycle.renamedFrom: no Mailbox/alise is live")
+    assert "Mailbox/alice is live and not declared; was it meant?" in str(remark.hint)
+
+
+def test_a_source_that_is_live_is_not_told() -> None:
+    assert remarks(was(mailbox("ally"), "alice"), mailbox("alice")) == []
+
+
+def test_a_rename_that_is_done_is_not_told() -> None:
+    done = was(mailbox("ally"), "alice")
+    assert remarks(done, mailbox("ally")) == []
+    assert remarks(done, mailbox("ally", popEnabled=False), mailbox("bob")) == []
+
+
+def test_an_estate_that_is_new_is_not_warned_of_old_names() -> None:
+    assert remarks(was(mailbox("ally"), "alice"), server()) == []
+
+
+def test_another_server_has_nothing_to_do_with_it() -> None:
+    fields = {"bindings": ["127.0.0.1:10587"], "transportRole": "FrontendTransport"}
+    declared = was(resource("ReceiveConnector", "ex01/inbound", fields), "client")
+    assert remarks(declared, resource("ReceiveConnector", "ex02/client", fields)) == []
+    assert len(remarks(declared, resource("ReceiveConnector", "ex01/other", fields))) == 1

@@ -9,7 +9,7 @@ from reconciler.planning import make_plan
 from reconciler.planning.moves import move_problems, refused_moves
 from tests.planning.builders import desired, live, resource
 
-LINES = {"primarySmtpAddress": 5}
+LINES = {"primarySmtpAddress": 5, "domainName": 5}
 
 
 def mailbox(name: str, address: str) -> Resource:
@@ -56,3 +56,21 @@ def test_the_address_of_one_that_is_deleted_is_free() -> None:
     wanted, state = desired(database, mailbox("dorothea", "dora@contoso.example")), LiveState(ours, {})
     plan = make_plan(wanted, state, digests={}, prune=Prune(named=frozenset({Key("Mailbox", "dora")})))
     assert list(move_problems(plan, wanted, state)) == []
+
+
+def domain(name: str, text: str = "contoso.example") -> Resource:
+    return resource("AcceptedDomain", name, {"domainName": text}, lines=LINES)
+
+
+def test_a_new_domain_resource_with_the_domain_of_an_undeclared_one_is_refused() -> None:
+    (problem,) = problems(domain("contoso"), now=(domain("old"),))
+    assert problem.code == "name-taken"
+    assert "domainName: contoso.example belongs to AcceptedDomain/old" in problem.message
+    assert problem.hint == (
+        "if it is the same, write lifecycle: {renamedFrom: old}; or delete the other: --delete AcceptedDomain/old"
+    )
+
+
+def test_a_domain_is_no_logon_name() -> None:
+    held = mailbox("contoso.example", "dora@contoso.example")
+    assert problems(domain("contoso"), domain("other", "other.example"), held, now=(held,)) == []

@@ -20,7 +20,7 @@ from reconciler.model import (
     ServiceImpact,
     Severity,
 )
-from schemas.v1.base import Impact
+from schemas.v1.impact import Impact
 
 TEXTS = (
     "<script>alert(1)</script>",

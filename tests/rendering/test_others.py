@@ -144,6 +144,19 @@ def test_report_of_failure() -> None:
     assert_golden("report-failed.txt", render_report_text(report, colour=False))
 
 
+def test_what_was_not_reached_is_folded_and_counted() -> None:
+    steps = (
+        StepResult("Mailbox/user000", Outcome.FAILED, "no"),
+        *(StepResult(f"Mailbox/user{number:03}", Outcome.NOT_REACHED) for number in range(1, 316)),
+        StepResult("ex01/imap4", Outcome.ROLLED_BACK),
+    )
+    shown = render_report_text(Report("a1b2", steps, error="it failed"), colour=False).splitlines()
+    assert sum("Mailbox/user" in line for line in shown) == 6
+    assert "  … and 310 more not reached" in shown
+    assert "  rolled back  ex01/imap4" in [line.rstrip() for line in shown]
+    assert "315 not reached" in shown[-1]
+
+
 def test_an_error_that_a_step_tells_is_told_once() -> None:
     detail = "the probe failed: no greeting; with the previous values again: logged on"
     report = Report(

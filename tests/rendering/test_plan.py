@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from reconciler.model import Action, Change, FieldChange, Key, Plan, Position
+from reconciler.model import Action, Change, FieldChange, Key, Plan
 from reconciler.planning import make_plan
 from reconciler.rendering.plan_json import plan_json
 from reconciler.rendering.plan_text import render_plan_text
 from tests.planning.builders import AUTOMATIC, RUNNING_IMAP, desired, live, running, server
 from tests.rendering.golden import assert_golden
-from tests.rendering.values import empty_plan, first_plan, plan
+from tests.rendering.values import NOTE, empty_plan, first_plan, noted_plan, plan
 
 
 def _plan_with_value(value: str) -> Plan:
@@ -66,15 +65,8 @@ def test_a_secret_shows_only_that_it_changed() -> None:
 
 
 def test_a_value_of_a_variable_comes_with_where_that_was_set() -> None:
-    here, there = (
-        Position(Path("base/imap.yaml"), 10, 26),
-        "${limit} is set at overlays/test/variables.yaml:7:24",
-    )
-    field = FieldChange("maxConnectionsPerUser", 16, 32, position=here, note=there)
-    whole = Position(Path("base/imap.yaml"), 1, 1)
-    change = Change(Key("ImapSettings", "ex01"), Action.UPDATE, (field,), 7, whole)
-    text = render_plan_text(Plan("0" * 64, (change,), (), {change.key: 7}), colour=False, width=80)
-    assert f"maxConnectionsPerUser  16 -> 32  line 10, {there}\n" in text
+    text = render_plan_text(noted_plan(), colour=False, width=80)
+    assert f"maxConnectionsPerUser  16 -> 32  line 10, {NOTE}\n" in text
 
 
 def test_of_a_resource_that_costs_a_restart_the_fields_that_cost_none_are_named() -> None:

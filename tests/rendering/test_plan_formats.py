@@ -27,7 +27,7 @@ from reconciler.rendering.sarif import sarif
 from tests.planning.builders import desired, resource, server
 from tests.rendering.golden import assert_golden
 from tests.rendering.hostile import TEXTS, hostile_diagnostics, hostile_plan
-from tests.rendering.values import empty_plan, every_plan, first_plan, plan
+from tests.rendering.values import NOTE, empty_plan, every_plan, first_plan, noted_plan, plan
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "plan.schema.json"
 
@@ -40,7 +40,13 @@ def render_text(plan: Plan) -> str:
     return render_plan_text(plan, colour=False, width=100)
 
 
-PLANS = {"plan": plan(), "empty": empty_plan(), "first": first_plan(), "every": every_plan()}
+PLANS = {
+    "plan": plan(),
+    "empty": empty_plan(),
+    "first": first_plan(),
+    "every": every_plan(),
+    "noted": noted_plan(),
+}
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +79,38 @@ def test_markdown_of_the_rest() -> None:
 
 def test_html() -> None:
     assert_golden("plan.html", render_plan_html(plan()))
+
+
+@pytest.mark.parametrize("render", [render_text, render_plan_markdown, render_plan_html])
+def test_the_headline_counts_what_is_created_updated_renamed_and_deleted(render: Any) -> None:
+    headline = "Plan: 1 to update (1 renamed), 3 to delete; restarts 2 services, touches 41 sessions"
+    first = render(every_plan()).splitlines()
+    assert headline in (first[0], first[0].removeprefix("### "), first[6].removeprefix("<title>")[:-8])
+    assert "Plan: 1 to create, 3 to update; reloads 1 service" in render(plan())
+
+
+def test_a_plan_that_only_catches_up_counts_no_resources() -> None:
+    waiting = replace(plan(), changes=(), impacts=())
+    assert render_text(waiting).startswith("Plan: restarts 1 service, touches 1 session\n")
+
+
+def test_the_json_counts_renames_among_the_updates() -> None:
+    summary: Any = plan_json(every_plan())["summary"]
+    assert (summary["update"], summary["rename"], summary["delete"]) == (1, 1, 3)
+
+
+@pytest.mark.parametrize("render", [render_text, render_plan_markdown, render_plan_html])
+def test_every_rendering_says_which_variable_a_value_comes_from(render: Any) -> None:
+    assert NOTE in render(noted_plan())
+
+
+def test_the_json_says_which_variable_a_value_comes_from_and_nothing_where_none_does() -> None:
+    def notes(found: Plan) -> list[Any]:
+        changes: Any = plan_json(found)["changes"]
+        return [field["note"] for change in changes for field in change["fields"] if "note" in field]
+
+    assert notes(noted_plan()) == [NOTE]
+    assert notes(plan()) == []
 
 
 def test_an_empty_plan_is_one_sentence_everywhere() -> None:

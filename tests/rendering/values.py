@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from reconciler.model import (
+    Action,
+    Change,
+    FieldChange,
     Hold,
     Key,
     Lifecycle,
     LiveState,
     Observed,
     Plan,
+    Position,
     Present,
     Prune,
     Resource,
@@ -24,6 +29,7 @@ from tests.planning.builders import AUTOMATIC, RUNNING_IMAP, desired, live, reso
 PASSWORD = {"password": SecretRef("file", "/estate/secrets/alice")}
 ALICE: dict[str, object] = {"database": "db01", "primarySmtpAddress": "alice@contoso.example"}
 BOB: dict[str, object] = {"database": "db01", "primarySmtpAddress": "bob@contoso.example"}
+NOTE = "${limit} is set at overlays/test/variables.yaml:7:24"
 
 
 def declared() -> list[Resource]:
@@ -78,6 +84,14 @@ def empty_plan() -> Plan:
 def first_plan() -> Plan:
     """A plan on an empty runtime."""
     return make_plan(desired(server(services={"imap4": AUTOMATIC})), LiveState({}, {}), digests={})
+
+
+def noted_plan() -> Plan:
+    """A plan whose only new value comes from a variable."""
+    here, whole = (Position(Path("base/imap.yaml"), line, column) for line, column in ((10, 26), (1, 1)))
+    field = FieldChange("maxConnectionsPerUser", 16, 32, position=here, note=NOTE)
+    change = Change(Key("ImapSettings", "ex01"), Action.UPDATE, (field,), 7, whole)
+    return Plan("0" * 64, (change,), (), {change.key: 7})
 
 
 def every_plan() -> Plan:

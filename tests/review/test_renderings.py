@@ -206,6 +206,17 @@ def test_annotations_point_at_lines(tmp_path: Path) -> None:
     )
 
 
+def test_an_error_of_before_is_a_warning_in_annotations(tmp_path: Path) -> None:
+    clone = Clone(tmp_path, {**ESTATE, "estate/imap.yaml": IMAP.replace("16", "500")})
+    clone.branch()
+    clone.replace("estate/imap.yaml", "500", "600")
+    lines = render_github(as_diagnostics(clone.review())).splitlines()
+    (line,) = (line for line in lines if "title=few-connections" in line)
+    assert line.startswith("::warning file=estate/imap.yaml,line=7,")
+    assert line.endswith("; this error was there before")
+    assert not any(line.startswith("::error") for line in lines)
+
+
 @pytest.mark.parametrize("name", ["a,b:c.yaml", "100%.yaml", "new\nline.yaml"])
 def test_an_annotation_stays_on_its_line(tmp_path: Path, name: str) -> None:
     clone = Clone(tmp_path)

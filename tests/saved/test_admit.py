@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from reconciler.applying.hold import new_hold, parse_until
-from reconciler.declared.certificates import thumbprint_in
+from reconciler.declared.certificates import thumbprints_in
 from reconciler.model import Desired, Key, Lifecycle, LiveState, Present, Prune, Selection, Unreadable
 from reconciler.saved.document import SavedPlanError
 from reconciler.targets.memory import MemoryTarget
@@ -242,7 +242,7 @@ def _certificate(directory: Path, file: Path) -> Desired:
     (directory / "one.key").touch(mode=0o600)
     (directory / "one.key").write_bytes(key_pem(key))
     files = {"certificateFile": str(file), "privateKeyFile": str(directory / "one.key")}
-    spec = {**files, "services": ["IMAP"], "thumbprint": thumbprint_in(str(file))}
+    spec = {**files, "services": ["IMAP"], "thumbprint": thumbprints_in(str(file))[0]}
     found, name = estate(), Key("Certificate", "ex01/one")
     one = resource(name, parse_spec("Certificate", spec))
     return replace(found, resources={**found.resources, name: one})
@@ -264,17 +264,23 @@ def test_a_certificate_is_the_one_that_was_planned(desk: Desk, tmp_path: Path) -
         desk.admit()
 
 
-def test_a_certificate_that_is_live_already_is_read_again_all_the_same(desk: Desk, tmp_path: Path) -> None:
-    """By the service that the rest of the plan restarts."""
+def test_a_certificate_that_is_live_by_now_is_not_read_again(desk: Desk, tmp_path: Path) -> None:
+    """The server has its own copy."""
     file = tmp_path / "estate" / "one.crt"
     declared = _certificate(file.parent, file)
     limit = resource(IMAP, imap(32))
     desk.save(replace(declared, resources={**declared.resources, IMAP: limit}))
     certificate = declared.resources[Key("Certificate", "ex01/one")]
     desk.bench.target.write(certificate.key, certificate.spec, secrets={}, expect=None, by=CAROL)
+    file.unlink()
     assert [change.key for change in desk.admit().plan.changes] == [IMAP]
-    _certificate(file.parent, file)
-    with pytest.raises(SavedPlanError, match=r"Certificate/ex01/one: .*/one.crt holds the certificate "):
+
+
+def test_a_certificate_with_another_chain_is_not_the_one_that_was_planned(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "estate" / "one.crt"
+    desk.save(_certificate(file.parent, file))
+    file.write_bytes(file.read_bytes() + certificate_pem(ec.generate_private_key(ec.SECP256R1())))
+    with pytest.raises(SavedPlanError, match=r"with 1 after it, and held [0-9a-f]{64}, with 0"):
         desk.admit()
 
 

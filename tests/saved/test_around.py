@@ -138,11 +138,13 @@ def test_a_clash_between_others_is_not_the_plans(desk: Desk) -> None:
 
 def test_what_stood_there_undeclared_was_known_when_this_was_planned(desk: Desk) -> None:
     """The files are not held against what nobody declares, and so a plan that was made beside it is not either."""
-    domain = parse_spec("AcceptedDomain", {"domainName": "contoso.example", "domainType": "Authoritative"})
-    create(desk, Key("AcceptedDomain", "old"), domain)
-    desk.save(declared(Key("AcceptedDomain", "contoso"), domain))
-    desk.age(Key("AcceptedDomain", "old"), updated_at=BEFORE)
+    both = estate(startup={"pop3-backend": "Automatic", "imap4-backend": "Automatic"})
+    desk.bench.applied(both).set_by_hand(POP, parse_spec("PopSettings", {"proxyTargetPort": 9933}))
+    spec = parse_spec("ImapSettings", {"proxyTargetPort": 9933})
+    kept = {key: found for key, found in both.resources.items() if key != POP}
+    desk.save(replace(both, resources={**kept, IMAP: resource(IMAP, spec)}))
+    desk.age(POP, updated_at=BEFORE)
     assert len(desk.admit().plan.changes) == 1
-    desk.age(Key("AcceptedDomain", "old"), updated_at=AFTER)
-    with pytest.raises(SavedPlanError, match="belongs to AcceptedDomain/old already"):
+    desk.age(POP, updated_at=AFTER)
+    with pytest.raises(SavedPlanError, match=r"PopSettings/ex01 proxyTargetPort: 127.0.0.1:9933 belongs to"):
         desk.admit()

@@ -6,20 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.model import Key, Plan
+from reconciler.model import Allowance, Key, Plan, Position
 from reconciler.rendering.plan_json import plan_json
 from reconciler.saved import document
 from reconciler.saved.document import Guarding, Origin, SavedPlan, SavedPlanError, Write
 from reconciler.saved.read import plan_of
 from schemas.v1.codec import parse_spec
 from tests.applying.builders import IMAP, estate
-from tests.rendering.values import empty_plan, every_plan, first_plan, plan
+from tests.rendering.values import empty_plan, every_plan, first_plan, noted_plan, plan
 from tests.saved.builders import Desk
 
 
-@pytest.mark.parametrize("value", [plan(), empty_plan(), first_plan(), every_plan()])
+@pytest.mark.parametrize("value", [plan(), empty_plan(), first_plan(), every_plan(), noted_plan()])
 def test_a_plan_reads_back_as_it_was(value: Plan) -> None:
     assert plan_of(json.loads(json.dumps(plan_json(value)))) == value
+
+
+def test_a_plan_that_was_saved_before_notes_were_still_reads() -> None:
+    data = json.loads(json.dumps(plan_json(noted_plan())))
+    del data["changes"][0]["fields"][0]["note"]
+    assert plan_of(data).changes[0].fields[0].note == ""
 
 
 def test_a_file_reads_back_with_what_is_to_be_written(tmp_path: Path) -> None:
@@ -86,6 +92,7 @@ def test_what_it_was_held_against_reads_back_and_moves_with_the_estate(tmp_path:
         environment="production",
         has_own=True,
         resources={Key("Server", "ex01"): {"site": "dublin"}},
+        allowed={Key("Server", "ex01"): (Allowance("limits", "a lab", Position(Path("estate.yaml"), 4, 7)),)},
     )
     content = document.written(replace(_certificate(tmp_path), guarding=guarding), b"key")
     assert document.parse(content, "change.plan").guarding == guarding

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from schemas.v1.base import Exchange, Impact
+from schemas.v1.base import Exchange
 from schemas.v1.imap_settings import ImapSettings
+from schemas.v1.impact import Impact
 from tests.schemas.building import errors
 
 

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from schemas.v1.base import Impact, Spec
+from schemas.v1.base import Spec
 from schemas.v1.effects import Effect, changed_fields, effects
+from schemas.v1.impact import Impact
 from tests.schemas.building import spec
 
 Found = tuple[str, Impact, tuple[str, ...]]

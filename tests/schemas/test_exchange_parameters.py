@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from schemas.v1.base import Exchange, Impact
+from schemas.v1.base import Exchange
 from schemas.v1.facts import FieldFacts, fields
+from schemas.v1.impact import Impact
 from schemas.v1.services import SERVICES
 
 TABLE: dict[str, Any] = YAML(typ="safe", pure=True).load(Path(__file__).with_name("exchange_parameters.yaml"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.v1.base import Impact
 from schemas.v1.enforcement import NOT_YET_ENFORCED
 from schemas.v1.facts import fields, find
+from schemas.v1.impact import Impact
 from schemas.v1.kinds import KINDS
 from schemas.v1.services import SERVICES
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.v1.codec import parse_spec
+from schemas.v1.codec import dump_spec, parse_spec
 from schemas.v1.receive_connector import ReceiveConnector
 from tests.schemas.building import errors
 
@@ -86,6 +86,45 @@ def test_what_is_declared_wins_over_the_usage() -> None:
 def test_a_usage_works_from_python_too() -> None:
     found = ReceiveConnector.model_validate({"usage": "Internal", "auth_mechanism": ["Tls"]})
     assert found.auth_mechanism == ("Tls",)
+
+
+RELAY = "ms-Exch-SMTP-Accept-Any-Recipient"
+
+
+def test_nobody_holds_rights_beyond_the_groups_by_default() -> None:
+    assert dump_spec(connector(bindings=["127.0.0.1:25"]))["extendedRights"] == {
+        "anonymousLogon": [],
+        "authenticatedUsers": [],
+    }
+
+
+def test_rights_are_a_set() -> None:
+    rights = {"anonymousLogon": [RELAY, "ms-Exch-SMTP-Submit", RELAY]}
+    found = connector(bindings=["127.0.0.1:25"], extendedRights=rights).extended_rights
+    assert found.anonymous_logon == (RELAY, "ms-Exch-SMTP-Submit")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        (
+            "ms-Exch-SMTP-Accept-Authoritative-Domain",
+            "did you mean ms-Exch-SMTP-Accept-Authoritative-Domain-Sender? It lets whoever holds it send as",
+        ),
+        ("s-Exch-SMTP-Accept-Any-Recipient", f"did you mean {RELAY}?"),
+        (RELAY.lower(), f"write {RELAY}"),
+        ("ms-Exch-Bypass-Anti-Spam", "Exchange has this right, but nothing here acts on it; leave it out"),
+    ],
+)
+def test_a_right_that_is_not_known_is_refused_with_what_was_meant(name: str, hint: str) -> None:
+    ((path, message),) = errors("ReceiveConnector", extendedRights={"anonymousLogon": [name]})
+    assert path == "extendedRights.anonymousLogon.0"
+    assert f'got "{name}": {hint}' in message
+
+
+def test_rights_are_given_to_known_principals() -> None:
+    ((path, _),) = errors("ReceiveConnector", extendedRights={"exchangeServers": [RELAY]})
+    assert path == "extendedRights.exchangeServers"
 
 
 @pytest.mark.parametrize("usage", ["Internet", "Partner", "Custom"])

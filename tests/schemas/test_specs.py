@@ -26,6 +26,7 @@ FILES = {"selfSigned": None, "certificateFile": "a.crt", "privateKeyFile": "a.ke
         ("Certificate", {**FILES, "certificateFile": None}, "certificateFile"),
         ("Certificate", {"thumbprint": "ab" * 32}, "thumbprint"),
         ("Certificate", {**FILES, "thumbprint": "ab"}, "thumbprint"),
+        ("Certificate", {"chain": ["ab" * 32]}, "chain"),
         ("Certificate", {"selfSigned": {"subjectAlternativeNames": ["*.contoso.example"]}}, "services"),
         ("AcceptedDomain", {"domainName": "*.contoso.example", "makeDefault": True}, "makeDefault"),
         ("MailboxDatabase", {"issueWarningQuota": "3GB"}, "issueWarningQuota"),
@@ -57,6 +58,12 @@ def test_a_thumbprint_is_kept_as_lower_case_digits() -> None:
     assert (
         dump_spec(spec("Certificate", **FILES, thumbprint=":".join(["AB"] * 32)))["thumbprint"] == "ab" * 32
     )
+
+
+def test_a_certificate_is_live_by_its_thumbprint_and_without_its_files() -> None:
+    known = {"selfSigned": None, "thumbprint": "ab" * 32, "chain": ["cd" * 32]}
+    assert spec("Certificate", **FILES | known).as_live() == spec("Certificate", **known)
+    assert spec("Certificate", **FILES).as_live() == spec("Certificate", **FILES)
 
 
 def test_services_start_as_exchange_has_them() -> None:

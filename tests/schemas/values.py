@@ -111,6 +111,7 @@ WORDS = [
     "HubTransport",
     "Internet",
     "AnonymousUsers",
+    "ms-Exch-SMTP-Submit",
     "ExchangeServers",
     "Authoritative",
     "220 hi",
@@ -131,6 +132,8 @@ GROUPS: list[Any] = [
     {"validDays": 0},
     {"keyType": "RSA-2048"},
     {"subjectAlternativeNames": ["*.a.example"]},
+    {"anonymousLogon": ["ms-Exch-SMTP-Accept-Any-Recipient"]},
+    {"authenticatedUsers": ["ms-Exch-SMTP-Accept-Authoritative-Domain"]},
 ]
 TEXTS = [*SIZES, *DURATIONS, *NAMES, *ADDRESSES, *NETWORK, *WORDS]
 SCALARS = st.sampled_from([None, True, False, *NUMBERS, *LARGE, *TEXTS])

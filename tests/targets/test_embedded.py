@@ -14,7 +14,7 @@ import pytest
 from reconciler.daemon.process import end_child, spawn, wait_until_up
 from reconciler.model import Key, Present, Unreadable
 from reconciler.state import StateDirectory
-from reconciler.targets.embedded import EmbeddedTarget, _Meanwhile
+from reconciler.targets.embedded import EmbeddedTarget
 from reconciler.targets.target import (
     Attribution,
     ConflictError,
@@ -203,11 +203,3 @@ def test_what_was_prepared_in_vain_does_no_harm(target: EmbeddedTarget) -> None:
     target.prepare()
     target.close()
     assert target.health()["pid"]
-
-
-def test_an_error_that_nobody_thought_of_is_raised_where_the_answer_is_wanted() -> None:
-    def broken() -> None:
-        raise ZeroDivisionError("a bug")
-
-    with pytest.raises(ZeroDivisionError, match="a bug"):
-        _Meanwhile(broken).result()

@@ -58,10 +58,10 @@ class Options:
 
 
 class ServerConnection:
-    """One session. Not for two threads."""
+    """One session. Not for two threads. `limits` may be replaced between messages."""
 
     def __init__(self, limits: Limits, options: Options) -> None:
-        self._limits = limits
+        self.limits = limits
         self._options = options
         self._buffer = ReceiveBuffer()
         self._ready: deque[ev.Event] = deque()
@@ -134,7 +134,7 @@ class ServerConnection:
             self._decoder = self._message = None
 
     def _new_message(self) -> MessageReader:
-        return MessageReader(self._limits.content, self._options.line_endings)
+        return MessageReader(self.limits.content, self._options.line_endings)
 
     def _read(self) -> ev.Event | NeedData:
         if self.state in {State.CLOSED, State.TLS_HANDSHAKE}:
@@ -154,14 +154,12 @@ class ServerConnection:
 
     def _line_limit(self) -> int:
         """AUTH may carry its initial response in the command line, so the longer limit is its command's too."""
-        if len(self._buffer) < self._limits.command_line:
+        if len(self._buffer) < self.limits.command_line:
             return (
-                self._limits.command_line
-                if self.state is not State.AUTHENTICATING
-                else self._limits.auth_line
+                self.limits.command_line if self.state is not State.AUTHENTICATING else self.limits.auth_line
             )
         is_auth = self.state is State.AUTHENTICATING or self._buffer.begins_with(b"AUTH ")
-        return self._limits.auth_line if is_auth else self._limits.command_line
+        return self.limits.auth_line if is_auth else self.limits.command_line
 
     def _read_line(self, text: str) -> ev.Event | NeedData:
         command = parse_command(text)

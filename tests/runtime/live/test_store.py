@@ -37,9 +37,9 @@ def opened(directory: Path) -> closing[LiveStore]:
     return closing(LiveStore(directory / "live.sqlite"))
 
 
-def mailbox(*, pop: bool = True, password: str = "one") -> Draft:
+def mailbox(*, name: str = "alice", pop: bool = True, password: str = "one") -> Draft:
     spec = parse_spec(
-        "Mailbox", {"database": "db01", "primarySmtpAddress": "alice@contoso.example", "popEnabled": pop}
+        "Mailbox", {"database": "db01", "primarySmtpAddress": f"{name}@contoso.example", "popEnabled": pop}
     )
     return Draft(
         spec, secrets={"password": f"digest of {password}"}, credentials={"password": f"hash of {password}"}
@@ -204,7 +204,7 @@ def test_a_summary_has_the_digest_of_the_spec(live: LiveStore) -> None:
 
 def test_what_was_live_at_an_epoch_is_found_again(live: LiveStore) -> None:
     first = created(live)
-    live.write(("Mailbox", "bob"), mailbox(), expect=None, author=NOBODY)
+    live.write(("Mailbox", "bob"), mailbox(name="bob"), expect=None, author=NOBODY)
     live.delete(KEY, expect=first.revision, author=NOBODY)
     assert [row.name for row in live.rows_at(first.revision)] == ["alice"]
     assert [row.name for row in live.rows_at(live.epoch)] == ["bob"]
@@ -244,7 +244,7 @@ def test_a_renamed_resource_keeps_what_it_holds(live: LiveStore) -> None:
 
 def test_a_rename_onto_a_taken_name_conflicts_and_does_nothing(live: LiveStore) -> None:
     row = created(live)
-    taken = live.write(("Mailbox", "bob"), mailbox(), expect=None, author=NOBODY)
+    taken = live.write(("Mailbox", "bob"), mailbox(name="bob"), expect=None, author=NOBODY)
     with pytest.raises(ConflictError) as caught:
         live.rename(KEY, "bob", expect=row.revision, author=NOBODY)
     assert caught.value.current == taken

@@ -12,15 +12,22 @@ import pytest
 
 from tests.runtime.supervisor.process import Answer, Json, Supervisor, UnixConnection, running
 
-DOMAIN = {"domainName": "contoso.example"}
-ALICE = {"database": "db01", "primarySmtpAddress": "alice@contoso.example"}
-
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
     """One supervisor for this module: each test writes resources of its own."""
     with running(tmp_path_factory.mktemp("api") / "state") as started:
         yield started
+
+
+def domain(name: str) -> Json:
+    """A domain of its own for each resource."""
+    return {"domainName": f"{name}.contoso.example"}
+
+
+def mailbox(name: str) -> Json:
+    """With an address of its own, too."""
+    return {"database": "db01", "primarySmtpAddress": f"{name}@contoso.example"}
 
 
 def put(api: Supervisor, name: str, body: Json, **headers: str) -> Answer:
@@ -40,7 +47,12 @@ def test_health_tells_who_answers(api: Supervisor) -> None:
 
 def test_a_created_resource_is_answered_with_all_its_fields(api: Supervisor) -> None:
     answer = put(
-        api, "AcceptedDomain/one", {"spec": DOMAIN}, If_None_Match="*", X_Actor="alice", X_Apply_Id="a1"
+        api,
+        "AcceptedDomain/one",
+        {"spec": domain("one")},
+        If_None_Match="*",
+        X_Actor="alice",
+        X_Apply_Id="a1",
     )
     assert answer.status == 200
     assert answer.etag == f'"{answer.body["revision"]}"'
@@ -50,7 +62,7 @@ def test_a_created_resource_is_answered_with_all_its_fields(api: Supervisor) -> 
 
 
 def test_resources_are_listed_by_kind(api: Supervisor) -> None:
-    api.create("AcceptedDomain", "listed", DOMAIN)
+    api.create("AcceptedDomain", "listed", domain("listed"))
     answer = api.call("GET", "/v1/resources?kind=AcceptedDomain").body
     assert "listed" in [one["name"] for one in answer["resources"]]
     assert {one["kind"] for one in answer["resources"]} == {"AcceptedDomain"}
@@ -65,26 +77,26 @@ def test_what_is_not_there_is_404(api: Supervisor, path: str) -> None:
 
 
 def test_creating_what_is_there_is_a_conflict_that_shows_it(api: Supervisor) -> None:
-    there = api.create("AcceptedDomain", "there", DOMAIN)
-    answer = put(api, "AcceptedDomain/there", {"spec": DOMAIN}, If_None_Match="*")
+    there = api.create("AcceptedDomain", "there", domain("there"))
+    answer = put(api, "AcceptedDomain/there", {"spec": domain("there")}, If_None_Match="*")
     assert (answer.status, answer.body["current"]) == (412, there)
 
 
 def test_updating_an_older_revision_is_a_conflict(api: Supervisor) -> None:
-    old = api.create("AcceptedDomain", "moved", DOMAIN)
+    old = api.create("AcceptedDomain", "moved", domain("moved"))
     new = api.update("AcceptedDomain", "moved", matchSubDomains=True)
-    answer = put(api, "AcceptedDomain/moved", {"spec": DOMAIN}, If_Match=f'"{old["revision"]}"')
+    answer = put(api, "AcceptedDomain/moved", {"spec": domain("moved")}, If_Match=f'"{old["revision"]}"')
     assert (answer.status, answer.body["current"]["revision"]) == (412, new["revision"])
 
 
 def test_updating_what_is_absent_is_a_conflict(api: Supervisor) -> None:
-    answer = put(api, "AcceptedDomain/absent", {"spec": DOMAIN}, If_Match='"1"')
+    answer = put(api, "AcceptedDomain/absent", {"spec": domain("absent")}, If_Match='"1"')
     assert (answer.status, answer.body["current"]) == (412, None)
 
 
 @pytest.mark.parametrize("headers", [{}, {"If_Match": "x"}, {"If_Match": '"1"', "If_None_Match": "*"}])
 def test_a_write_says_what_it_expects(api: Supervisor, headers: dict[str, str]) -> None:
-    answer = put(api, "AcceptedDomain/vague", {"spec": DOMAIN}, **headers)
+    answer = put(api, "AcceptedDomain/vague", {"spec": domain("vague")}, **headers)
     assert answer.status == 428
     assert "If-Match" in answer.body["error"]
 
@@ -103,7 +115,9 @@ def test_a_field_inside_a_group_is_named_by_its_path(api: Supervisor) -> None:
 
 
 def test_an_unknown_field_is_refused(api: Supervisor) -> None:
-    answer = put(api, "AcceptedDomain/extra", {"spec": DOMAIN | {"colour": "red"}}, If_None_Match="*")
+    answer = put(
+        api, "AcceptedDomain/extra", {"spec": domain("extra") | {"colour": "red"}}, If_None_Match="*"
+    )
     assert list(errors(answer)) == ["colour"]
 
 
@@ -143,14 +157,14 @@ def test_a_body_over_the_limit_is_refused_though_its_length_is_not_announced(api
 
 
 def test_a_deleted_resource_is_gone(api: Supervisor) -> None:
-    made = api.create("AcceptedDomain", "gone", DOMAIN)
+    made = api.create("AcceptedDomain", "gone", domain("gone"))
     answer = api.call("DELETE", "/v1/resources/AcceptedDomain/gone", If_Match=str(made["revision"]))
     assert answer.body["revision"] > made["revision"]
     assert api.call("GET", "/v1/resources/AcceptedDomain/gone").status == 404
 
 
 def test_restore_brings_an_earlier_version_back(api: Supervisor) -> None:
-    old = api.create("AcceptedDomain", "back", DOMAIN)
+    old = api.create("AcceptedDomain", "back", domain("back"))
     new = api.update("AcceptedDomain", "back", matchSubDomains=True)
     answer = api.call(
         "POST",
@@ -163,7 +177,7 @@ def test_restore_brings_an_earlier_version_back(api: Supervisor) -> None:
 
 
 def test_restore_to_nothing_deletes(api: Supervisor) -> None:
-    made = api.create("AcceptedDomain", "never", DOMAIN)
+    made = api.create("AcceptedDomain", "never", domain("never"))
     body = {"revision": None}
     assert (
         api.call("POST", "/v1/restore/AcceptedDomain/never", body, If_Match=str(made["revision"])).status
@@ -173,7 +187,7 @@ def test_restore_to_nothing_deletes(api: Supervisor) -> None:
 
 
 def test_restore_of_an_unknown_revision_is_404(api: Supervisor) -> None:
-    made = api.create("AcceptedDomain", "unknown", DOMAIN)
+    made = api.create("AcceptedDomain", "unknown", domain("unknown"))
     body = {"revision": 999_999}
     assert (
         api.call("POST", "/v1/restore/AcceptedDomain/unknown", body, If_Match=str(made["revision"])).status
@@ -182,26 +196,26 @@ def test_restore_of_an_unknown_revision_is_404(api: Supervisor) -> None:
 
 
 def test_a_secret_goes_in_and_only_its_keyed_digest_comes_out(api: Supervisor) -> None:
-    made = api.create("Mailbox", "digest", ALICE, password="hunter2")
+    made = api.create("Mailbox", "digest", mailbox("digest"), password="hunter2")
     assert len(made["secrets"]["password"]) == 64
     assert "hunter2" not in str(made)
     assert "argon2" not in str(api.call("GET", "/v1/resources/Mailbox/digest").body)
 
 
 def test_the_digest_is_made_with_the_digest_key(api: Supervisor) -> None:
-    made = api.create("Mailbox", "keyed", ALICE, password="hunter2")
+    made = api.create("Mailbox", "keyed", mailbox("keyed"), password="hunter2")
     key = bytes.fromhex(api.call("GET", "/v1/digest-key").body["key"])
     assert made["secrets"]["password"] == hmac.new(key, b"hunter2", hashlib.sha256).hexdigest()
 
 
 def test_an_update_keeps_the_secrets_it_does_not_mention(api: Supervisor) -> None:
-    made = api.create("Mailbox", "kept", ALICE, password="hunter2")
+    made = api.create("Mailbox", "kept", mailbox("kept"), password="hunter2")
     assert api.update("Mailbox", "kept", popEnabled=False)["secrets"] == made["secrets"]
 
 
 def test_null_takes_a_secret_away(api: Supervisor) -> None:
-    made = api.create("Mailbox", "open", ALICE, password="hunter2")
-    body = {"spec": ALICE, "secrets": {"password": None}}
+    made = api.create("Mailbox", "open", mailbox("open"), password="hunter2")
+    body = {"spec": mailbox("open"), "secrets": {"password": None}}
     assert put(api, "Mailbox/open", body, If_Match=str(made["revision"])).body["secrets"] == {}
 
 
@@ -209,7 +223,9 @@ def test_null_takes_a_secret_away(api: Supervisor) -> None:
 def test_a_secret_that_the_kind_has_not_or_that_is_empty_is_refused(
     api: Supervisor, path: str, text: str
 ) -> None:
-    answer = put(api, "Mailbox/refused", {"spec": ALICE, "secrets": {path: text}}, If_None_Match="*")
+    answer = put(
+        api, "Mailbox/refused", {"spec": mailbox("refused"), "secrets": {path: text}}, If_None_Match="*"
+    )
     assert (answer.status, list(errors(answer))) == (422, [path])
 
 
@@ -218,20 +234,22 @@ def test_secrets_are_stored_as_argon2id_at_the_cost_that_the_owning_server_decla
         cost = {"memoryCost": 64, "timeCost": 3, "parallelism": 1}
         own.create("Server", "ex01", {"fqdn": "ex01.contoso.example", "passwordHashing": cost})
         own.create("MailboxDatabase", "db01", {"server": "ex01"})
-        own.create("Mailbox", "alice", ALICE, password="hunter2")
+        own.create("Mailbox", "alice", mailbox("alice"), password="hunter2")
         stored = b"".join(file.read_bytes() for file in (tmp_path / "state" / "runtime").glob("live.sqlite*"))
     assert b"$argon2id$v=19$m=64,t=3,p=1$" in stored
     assert b"hunter2" not in stored
 
 
 def test_nothing_secret_is_logged(api: Supervisor) -> None:
-    api.create("Mailbox", "quiet", ALICE, password="planted-secret")
+    api.create("Mailbox", "quiet", mailbox("quiet"), password="planted-secret")
     assert "planted-secret" not in api.log()
     assert "argon2id" not in api.log()
 
 
 def test_a_mailbox_is_not_moved_to_another_database(api: Supervisor) -> None:
-    revision = api.create("Mailbox", "settled", ALICE)["revision"]
-    answer = put(api, "Mailbox/settled", {"spec": {**ALICE, "database": "db02"}}, If_Match=f'"{revision}"')
+    revision = api.create("Mailbox", "settled", mailbox("settled"))["revision"]
+    answer = put(
+        api, "Mailbox/settled", {"spec": {**mailbox("settled"), "database": "db02"}}, If_Match=f'"{revision}"'
+    )
     assert answer.status == 422
     assert "mail cannot be moved between databases yet" in errors(answer)["database"]

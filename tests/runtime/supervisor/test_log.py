@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from runtime.live import Author, Draft, ForgottenError, LiveStore
-from runtime.live.forget import KEPT_VERSIONS
-from runtime.supervisor import housekeeping
 from runtime.supervisor.events import EventBus
-from runtime.supervisor.housekeeping import keep_house
 from runtime.supervisor.log import KEPT_COPIES, RuntimeLog
-from schemas.v1.codec import parse_spec
-from tests.runtime.aio import eventually, run
 
 MOST = 10_000
 
@@ -93,39 +85,3 @@ def test_only_what_should_not_happen_is_marked(
     with caplog.at_level(logging.INFO):
         EventBus().emit(event)
     assert [record.levelname for record in caplog.records] == [level]
-
-
-def with_old_versions(path: Path) -> LiveStore:
-    """A resource of which five versions are too old and too many."""
-    store = LiveStore(path)
-    spec = parse_spec("AcceptedDomain", {"domainName": "contoso.example"})
-    for number in range(KEPT_VERSIONS + 5):
-        store.write(("AcceptedDomain", "contoso"), Draft(spec), expect=number or None, author=Author())
-    with closing(sqlite3.connect(path)) as database, database:
-        database.execute("UPDATE versions SET updated_at = '2001-01-01T00:00:00.000Z'")
-    return store
-
-
-def test_the_house_is_kept_also_after_a_failure(
-    log: RuntimeLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(housekeeping, "LOG_INTERVAL", 0.01)
-    failures, look = [OSError("once")], log.look
-
-    def failing_once() -> None:
-        if failures:
-            raise failures.pop()
-        look()
-
-    monkeypatch.setattr(log, "look", failing_once)
-    (tmp_path / "supervisor.log").write_bytes(b"x" * MOST)
-
-    async def situation(store: LiveStore) -> None:
-        keeping = asyncio.create_task(keep_house(store, log))
-        await eventually(lambda: sizes(tmp_path) == {"supervisor.log": 0, "supervisor.log.1": MOST})
-        keeping.cancel()
-
-    with closing(with_old_versions(tmp_path / "live.sqlite")) as store:
-        run(situation(store))
-        with pytest.raises(ForgottenError):
-            store.rows_at(1)

@@ -1,0 +1,157 @@
+"""An outline is good for exactly what it was made of, and for nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from reconciler.declared.layout import Inputs
+from reconciler.declared.load import load
+from reconciler.declared.outline import Outline, OutlineFile
+from reconciler.model import Diagnostic, Key, Position, Severity
+from reconciler.secret import SecretRef
+from schemas.v1.canonical import digest_canonical
+from tests.declared.builders import DATABASE, SERVER, desired, document, loaded, mailbox, write
+from tests.declared.pem import certificate_pem, key_pem
+
+CERTIFICATE = document(
+    "Certificate",
+    "mail",
+    "{servers: [ex01], services: [IMAP], certificateFile: mail.crt, privateKeyFile: mail.key}",
+)
+
+
+def outline_file(root: Path, **variables: str) -> OutlineFile:
+    return OutlineFile(root / "cache", root / "estate", Inputs(variables=variables))
+
+
+def keep(root: Path, *documents: str, remarks: tuple[Diagnostic, ...] = ()) -> None:
+    """Read an estate of these documents, and leave its outline."""
+    found = loaded(root / "estate", *documents)
+    outline_file(root).keep(desired(found), files=found.files, remarks=remarks)
+
+
+def find(root: Path, **variables: str) -> Outline | None:
+    return outline_file(root, **variables).find(now=datetime.now(UTC))
+
+
+def test_it_names_everything_with_the_digest_that_live_has(tmp_path: Path) -> None:
+    keep(tmp_path, SERVER, DATABASE, mailbox("alice", ", password: {secretRef: {env: ALICE}}"))
+    found, whole = find(tmp_path), desired(load(tmp_path / "estate"))
+    assert found is not None
+    assert found.configuration_digest == whole.digest
+    assert {key: row.digest for key, row in found.resources.items()} == {
+        key: digest_canonical(resource.spec) for key, resource in whole.resources.items()
+    }
+    assert found.resources[Key("Mailbox", "alice")].secrets == {"password": SecretRef("env", "ALICE")}
+
+
+def test_it_holds_no_value(tmp_path: Path) -> None:
+    keep(tmp_path, SERVER, DATABASE, mailbox("alice"))
+    (file,) = (tmp_path / "cache").iterdir()
+    assert b"contoso" not in file.read_bytes()
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_remarks_come_back_as_they_were(tmp_path: Path) -> None:
+    remark = Diagnostic("not-enforced", Severity.WARNING, "said", Position(Path("a.yaml"), 3, 1), "a hint")
+    keep(tmp_path, SERVER, remarks=(remark,))
+    found = find(tmp_path)
+    assert found is not None
+    assert found.remarks == (remark,)
+
+
+def edit(root: Path) -> None:
+    write(root / "estate", estate=SERVER.replace("dublin", "london"))
+
+
+def add_a_file(root: Path) -> None:
+    write(root / "estate", more=DATABASE)
+
+
+def add_a_policy(root: Path) -> None:
+    write(root / "estate" / "policies", mine="kind: Waiver\n")
+
+
+def remove_the_file(root: Path) -> None:
+    (root / "estate" / "estate.yaml").rename(root / "estate" / "other.yaml")
+
+
+@pytest.mark.parametrize("change", [edit, add_a_file, add_a_policy, remove_the_file])
+def test_other_files_make_it_void(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    keep(tmp_path, SERVER)
+    assert find(tmp_path) is not None
+    change(tmp_path)
+    assert find(tmp_path) is None
+
+
+def test_other_variables_make_it_void(tmp_path: Path) -> None:
+    keep(tmp_path, SERVER)
+    assert find(tmp_path, site="london") is None
+
+
+def test_other_sources_make_it_void(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(tmp_path, SERVER)
+    monkeypatch.setattr("reconciler.declared.outline.sources_digest", lambda *_: "other")
+    assert find(tmp_path) is None
+
+
+def test_a_damaged_one_counts_as_none(tmp_path: Path) -> None:
+    keep(tmp_path, SERVER)
+    (file,) = (tmp_path / "cache").iterdir()
+    file.write_bytes(file.read_bytes().replace(b"ex01", b"ex99"))
+    assert find(tmp_path) is None
+
+
+def test_what_changed_while_it_was_read_is_not_kept(tmp_path: Path) -> None:
+    found = loaded(tmp_path / "estate", SERVER)
+    edit(tmp_path)
+    outline_file(tmp_path).keep(desired(found), files=found.files, remarks=())
+    assert find(tmp_path) is None
+
+
+def test_an_estate_that_renames_is_not_kept(tmp_path: Path) -> None:
+    renamed = mailbox("robert").replace("\nspec:", "\nlifecycle: {renamedFrom: bob}\nspec:")
+    keep(tmp_path, SERVER, DATABASE, renamed)
+    assert find(tmp_path) is None
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> Path:
+    """An outline of an estate with a certificate from files, which ends in 30 days."""
+    put_certificate(tmp_path)
+    keep(tmp_path, SERVER, CERTIFICATE)
+    assert find(tmp_path) is not None
+    return tmp_path
+
+
+def put_certificate(root: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    (root / "estate").mkdir(exist_ok=True)
+    (root / "estate" / "mail.crt").write_bytes(certificate_pem(key, days=30))
+    (root / "estate" / "mail.key").write_bytes(key_pem(key))
+    (root / "estate" / "mail.key").chmod(0o600)
+
+
+def open_the_key(root: Path) -> None:
+    (root / "estate" / "mail.key").chmod(0o644)
+
+
+def lose_the_key(root: Path) -> None:
+    (root / "estate" / "mail.key").unlink()
+
+
+@pytest.mark.parametrize("change", [put_certificate, open_the_key, lose_the_key])
+def test_other_certificate_files_make_it_void(certified: Path, change: Callable[[Path], None]) -> None:
+    change(certified)
+    assert find(certified) is None
+
+
+def test_it_ends_with_the_first_certificate(certified: Path) -> None:
+    now = datetime.now(UTC)
+    assert outline_file(certified).find(now=now + timedelta(days=29)) is not None
+    assert outline_file(certified).find(now=now + timedelta(days=31)) is None
