@@ -35,6 +35,11 @@ class Meanwhile(Generic[FoundT]):
         """True when `result` need not wait."""
         return self._is_done
 
+    def ends(self, *, within: float) -> bool:
+        """Wait so many seconds at most; true when `result` need not wait then."""
+        self._thread.join(within)
+        return not self._thread.is_alive()
+
     def result(self) -> FoundT:
         """The result, once it is there. Raises what asking raised."""
         self._thread.join()

@@ -103,7 +103,8 @@ class Resource:
 
     `secrets` maps the YAML path of each secret field to its reference; values are never held here. `positions` maps
     YAML paths ("maxConnectionsPerUser") to where their value stands; "" is the document itself. `labels` are those of
-    its document, `allowed` what its annotation lets through, `notes` say of paths which variable they come from.
+    its document, `allowed` what its annotation lets through, `notes` say of paths which variable they come from, and
+    of a thumbprint what the certificate says of itself.
     """
 
     key: Key
@@ -125,7 +126,8 @@ class Resource:
         return self.positions.get(path) or self.positions[""]
 
     def note(self, path: str) -> str:
-        """Where the value of `path`, or of an item of the list there, comes from if it is a variable's; else empty."""
+        """Where the value of `path`, or of an item of the list there, comes from if it is a variable's, or what
+        else is known of it; else empty."""
         if not self.notes:
             return ""
         items = (text for place, text in self.notes.items() if place.startswith(f"{path}["))
@@ -324,8 +326,11 @@ class Plan:
     that no file declares and that stay; `refused` are those of them whose deletion was asked for in vain. `owed` are
     service actions that live configuration is still waiting for although no field changes. `selection` says which part
     of the estate was looked at; whatever it leaves out is in none of these. `held` are resources that a hold keeps as
-    they are, whatever the files say. `uncompared` are declared secrets, by resource and path, that nobody here can
-    open: whether they changed is unknown, and the live ones stay.
+    they are, whatever the files say, and `held_changes` what would be changed of these. `uncompared` are declared
+    secrets, by resource and path, that nobody here can open: whether they changed is unknown, and the live ones
+    stay. `environment` is the one that it makes live (None: there are none), `note` what the reader has to know
+    before. `back_to` is the entry of the history that it brings back, if one: then no file declares what it makes
+    live.
     """
 
     configuration_digest: str
@@ -340,6 +345,10 @@ class Plan:
     reach: Reach = Reach()
     held: tuple[tuple[Key, Hold], ...] = ()
     uncompared: tuple[tuple[Key, str], ...] = ()
+    held_changes: tuple[Change, ...] = ()
+    environment: str | None = None
+    note: str | None = None
+    back_to: int | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -373,11 +382,12 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of every change and every service of a plan."""
+    """What became of every change and every service of a plan; `environment` is the one that was applied, if one."""
 
     apply_id: str
     steps: tuple[StepResult, ...]
     error: str | None = None
+    environment: str | None = None
 
     @property
     def is_success(self) -> bool:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.applying.secrets import digests
-from reconciler.declared.layout import Inputs
+from reconciler.applying.secrets import digests, locked_writes
+from reconciler.declared.layout import Inputs, locate
 from reconciler.declared.load import load
 from reconciler.model import Desired, Diagnostic, Hold, Key, LiveState, Plan, Prune, Selection, Severity
 from reconciler.planning.moves import move_problems
@@ -76,11 +76,13 @@ def plan_directory(
     known = {key: resource.spec for key, resource in loaded.desired.resources.items()}
     live = reader.observe(known, loaded.desired.spec_digests)
     plan = make_plan(loaded.desired, live, digests=found, selection=selection, prune=prune, holds=holds)
+    plan = replace(plan, environment=locate(directory, inputs.environment)[1])
     moves = () if only_looks else tuple(move_problems(plan, loaded.desired, live))
     if moves:
         return Rejected((*diagnostics, *moves), loaded.sources)
     remarks = () if only_looks else tuple(rename_remarks(plan, loaded.desired, live))
-    diagnostics = (*diagnostics, *remarks)
+    locked = () if only_looks else tuple(locked_writes(plan, loaded.desired, found))
+    diagnostics = (*diagnostics, *remarks, *locked)
     return Planned(loaded.desired, live, plan, diagnostics, loaded.sources, found, files=loaded.files)
 
 

@@ -34,7 +34,7 @@ def settled(file: OutlineFile, reader: DigestReader, *, now: datetime | None = N
 
 def empty_plan(outline: Outline) -> Plan:
     """The plan that changes nothing."""
-    return Plan(outline.configuration_digest, (), (), {})
+    return Plan(outline.configuration_digest, (), (), {}, environment=outline.environment)
 
 
 def _is_live(outline: Outline, reader: DigestReader) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets as randomness
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from pydantic import JsonValue
@@ -26,7 +26,8 @@ from reconciler.applying.verify import Verify
 from reconciler.applying.work import owed_actions, plan_digest, prepare
 from reconciler.model import Desired, Key, LiveState, Plan, Report
 from reconciler.state import StateDirectory
-from reconciler.targets.target import Target, TargetError
+from reconciler.targets.requests import refuse_too_long
+from reconciler.targets.target import Attribution, Target, TargetError
 
 
 def _never() -> bool:
@@ -71,13 +72,16 @@ class Applier:
     sleep: Callable[[float], None] = time.sleep
 
     def apply(self, plan: Plan, *, desired: Desired, live: LiveState, special: Special = PLAIN) -> Report:
-        """Carry the plan out, or take all of it back. Raises SecretError before anything is written, ApplyLeftError
-        when a KeyboardInterrupt comes in between."""
+        """Carry the plan out, or take all of it back. Raises SecretError before anything is written, as well as
+        TargetError for what no request can hold; ApplyLeftError when a KeyboardInterrupt comes in between."""
         prepared = prepare(plan, desired=desired, live=live, restores=special.restores)
         work = in_order_of_names(prepared, desired=desired, live=live)
+        by = Attribution(self.author.user, new_apply_id())
+        refuse_too_long([piece.write for piece in work], by)
         planned = JournalState(
-            apply_id=new_apply_id(),
+            apply_id=by.apply_id or "",
             actor=self.author.user,
+            commit=self.author.commit,
             plan_digest=plan_digest(plan),
             configuration_digest=plan.configuration_digest,
             origin=special.origin,
@@ -89,7 +93,7 @@ class Applier:
         try:
             ending = transaction.carry_out(work)
         except KeyboardInterrupt as stop:
-            raise ApplyLeftError(transaction.report(_LEFT)) from stop
+            raise ApplyLeftError(_named(transaction.report(_LEFT), journal.state)) from stop
         return self.close(journal, ending, author=self.author)
 
     def transaction(self, journal: Journal) -> Transaction:
@@ -112,7 +116,7 @@ class Applier:
         if ending.record is not None:
             journal.record(ending.record)
         prune(self.state.journals)
-        return ending.report
+        return _named(ending.report, journal.state)
 
     def _epoch(self) -> int | None:
         """The live revision that the apply ended at; None when the target is gone."""
@@ -120,6 +124,12 @@ class Applier:
             return self.target.epoch()
         except TargetError:
             return None
+
+
+def _named(report: Report, state: JournalState) -> Report:
+    """With the environment that asked for it."""
+    environment = state.origin.get("environment")
+    return replace(report, environment=environment) if isinstance(environment, str) else report
 
 
 _LEFT = "left in the middle, as you asked; the next `reconcile apply` finishes it or takes it back"

@@ -149,10 +149,10 @@ def _entry(number: int, line: bytes) -> Entry | None:
     return Entry(number, values) if isinstance(values, dict) and values.get("format") == FORMAT else None
 
 
-def last_of_files(path: Path) -> Entry | None:
-    """The newest apply of an estate's files whose values are live; a roll back leads to the one that it went back to.
-    None when there is none. Reads no further back than it has to."""
-    lines = path.read_bytes().split(b"\n") if path.exists() else []
+def last_of_files(path: Path, *, at: int | None = None) -> Entry | None:
+    """The newest apply of an estate's files whose values are live, or were after the entry `at`; a roll back leads to
+    the one that it went back to. None when there is none. Reads no further back than it has to."""
+    lines = path.read_bytes().split(b"\n")[:at] if path.exists() else []
     newest = len(lines)
     for number in range(len(lines), 0, -1):
         found = _entry(number, lines[number - 1]) if number <= newest else None

@@ -77,11 +77,12 @@ class JournalState:
     A write that is in `started` but not in `written` has an unknown outcome; a deleted resource is written at revision
     None. `rolling_back` is the reason, once the apply is being taken back; `blames_configuration`: the reason is what
     was declared, so that the same would fail again; `refused`: the resources and services that the target did not bring
-    back when it was asked to before. `origin` says what asked for this apply, for the history.
+    back when it was asked to before. `commit` and `origin` say what asked for this apply, for the history.
     """
 
     apply_id: str = ""
     actor: str = ""
+    commit: str | None = None
     plan_digest: str = ""
     configuration_digest: str = ""
     origin: Mapping[str, JsonValue] = field(default_factory=dict)
@@ -130,6 +131,7 @@ class Journal:
             format=FORMAT,
             applyId=planned.apply_id,
             actor=planned.actor,
+            commit=planned.commit,
             planDigest=planned.plan_digest,
             configuration=planned.configuration_digest,
             origin=dict(planned.origin),
@@ -224,6 +226,7 @@ def _planned(_: JournalState, entry: Mapping[str, Any]) -> JournalState:
     return JournalState(
         apply_id=entry["applyId"],
         actor=entry["actor"],
+        commit=entry.get("commit"),
         plan_digest=entry["planDigest"],
         configuration_digest=entry.get("configuration", ""),
         origin=entry.get("origin", {}),

@@ -89,7 +89,15 @@ def plan_return(
     }
     way = _return(planned, desired=desired, live=live, past=past, held=held)
     _refuse_moves(way)
-    return replace(way, plan=replace(way.plan, undeclared=gone.left))
+    changes = tuple(map(_undeclared, way.plan.changes))
+    plan = replace(way.plan, changes=changes, undeclared=gone.left, back_to=entry.number)
+    return replace(way, plan=plan)
+
+
+def _undeclared(change: Change) -> Change:
+    """Without places: no file says this. (Where something is wrong with it, the history is what is pointed at.)"""
+    fields = tuple(replace(field, position=None) for field in change.fields)
+    return replace(change, fields=fields, position=None)
 
 
 def _return(

@@ -40,7 +40,7 @@ def refuse_unsettled(journals: Path) -> None:
 
 def _recover(applier: Applier, journal: Journal) -> Report:
     ending = _ending(applier, journal)
-    return applier.close(journal, ending, author=Author(journal.state.actor))
+    return applier.close(journal, ending, author=Author(journal.state.actor, journal.state.commit))
 
 
 def _ending(applier: Applier, journal: Journal) -> Ending:

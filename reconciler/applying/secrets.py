@@ -2,17 +2,17 @@
 
 A value is read at the moment it is needed and goes nowhere but into `Writer.write`. An unreadable secret is a
 diagnostic at the place that refers to it. An encrypted one that nobody here can open is a warning: it has no digest,
-so planning cannot compare it and leaves the live one as it is; only what has to be written needs an identity. However
-many there are, it is said once for each reason.
+so planning cannot compare it and leaves the live one as it is; only what has to be written needs an identity, and a
+plan that does says so. However many there are, it is said once for each reason.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
-from reconciler.model import Action, Change, Desired, Diagnostic, Key, Resource, Severity
+from reconciler.model import Action, Change, Desired, Diagnostic, Key, Plan, Resource, Severity
 from reconciler.secret import LockedSecretError, SecretError, SecretRef, SecretValue, resolve
 
 _NAMED = 3
@@ -42,12 +42,46 @@ def digests(desired: Desired, key: bytes) -> tuple[Mapping[Key, Mapping[str, str
     return found, (*map(_not_opened, locked.values()), *problems)
 
 
-def values(change: Change, secrets: Mapping[str, SecretRef]) -> Mapping[str, SecretValue | None]:
-    """The secrets that this change has to write: all for a create, else those it names; None for one that is no longer
-    declared. Raises SecretError."""
+def values(change: Change, resource: Resource) -> Mapping[str, SecretValue | None]:
+    """The secrets that this change has to write, None for one that is no longer declared. Raises SecretError, which
+    says where it is declared."""
+    return {path: _value(resource, path) for path in sorted(_wanted(change, resource.secrets))}
+
+
+def locked_writes(
+    plan: Plan, desired: Desired, digests: Mapping[Key, Mapping[str, str]]
+) -> Iterator[Diagnostic]:
+    """One warning for all secrets that the plan has to write and that nobody here can open: an apply refuses it.
+    `digests` are those of all that could be read."""
+    resources = [
+        (resource, path)
+        for change in plan.changes
+        if change.action is not Action.DELETE and (resource := desired.resources.get(change.key))
+        for path in sorted(_wanted(change, resource.secrets) & resource.secrets.keys())
+        if path not in digests.get(change.key, {})
+    ]
+    if resources:
+        first, path = resources[0]
+        what = "an encrypted secret" if len(resources) == 1 else f"{len(resources):,} encrypted secrets"
+        message = (
+            f"{_names([resource for resource, _ in resources])}: this plan has to write {what} that cannot be opened "
+            "here, so apply refuses it"
+        )
+        hint = "--identity FILE opens what is encrypted; --exclude leaves resources out"
+        yield Diagnostic("locked-secret", Severity.WARNING, message, first.position(path), hint)
+
+
+def _wanted(change: Change, secrets: Mapping[str, SecretRef]) -> Set[str]:
+    """The paths that a change has to write: all for a create, else those it names."""
     named = {field.path for field in change.fields if field.is_secret}
-    wanted = named | secrets.keys() if change.action is Action.CREATE else named
-    return {path: resolve(secrets[path]) if path in secrets else None for path in sorted(wanted)}
+    return named | secrets.keys() if change.action is Action.CREATE else named
+
+
+def _value(resource: Resource, path: str) -> SecretValue | None:
+    try:
+        return resolve(resource.secrets[path]) if path in resource.secrets else None
+    except SecretError as error:
+        raise SecretError(f"{resource.position(path)}: {resource.key} {path}: {error}") from error
 
 
 def _not_opened(locked: Sequence[_Locked]) -> Diagnostic:
@@ -57,13 +91,17 @@ def _not_opened(locked: Sequence[_Locked]) -> Diagnostic:
         f"{first.resource.key}: {first.error}; whether it changed is unknown, so a live one is left as it is"
     )
     if len(locked) > 1:
-        names = ", ".join(str(one.resource.key) for one in locked[:_NAMED])
-        more = f" and {len(locked) - _NAMED:,} more" if len(locked) > _NAMED else ""
+        names = _names([one.resource for one in locked])
         message = (
-            f"{len(locked):,} encrypted secrets cannot be opened ({names}{more}): each {first.error.why}; "
+            f"{len(locked):,} encrypted secrets cannot be opened ({names}): each {first.error.why}; "
             "whether they changed is unknown, so live ones are left as they are"
         )
     return Diagnostic("locked-secret", Severity.WARNING, message, first.resource.position(first.path))
+
+
+def _names(resources: Sequence[Resource]) -> str:
+    names = ", ".join(str(one.key) for one in resources[:_NAMED])
+    return names + (f" and {len(resources) - _NAMED:,} more" if len(resources) > _NAMED else "")
 
 
 def _unreadable(resource: Resource, path: str, error: SecretError) -> Diagnostic:

@@ -29,7 +29,6 @@ from reconciler.targets.target import (
     TransientError,
     Write,
     Written,
-    present,
     tied,
 )
 
@@ -77,6 +76,7 @@ class TakeBack:
         self._sleep = sleep
         self._by = Attribution(journal.state.actor, journal.state.apply_id)
         self._left: dict[Key, None] = {}
+        self._generations: dict[str, int] = {}
 
     def everything(self) -> Rest:
         """Restore all that is ours, and converge."""
@@ -138,7 +138,9 @@ class TakeBack:
             return False
         is_ours = change.action is Action.DELETE if live is None else self._is_ours(live)
         if not is_ours:
-            self._leave(change, self._conflict(change))
+            self._leave(
+                change, ConflictError(change.key, expected=state.written.get(change.key), current=live)
+            )
         return is_ours
 
     def _is_back(self, touched: _Touched, before: Stamp | None) -> bool:
@@ -154,12 +156,6 @@ class TakeBack:
 
     def _is_ours(self, stamp: Stamp | None) -> bool:
         return stamp is not None and stamp.apply_id == self._by.apply_id
-
-    def _conflict(self, change: PlannedChange) -> ConflictError:
-        current = present(self._target.read(change.key))
-        return ConflictError(
-            change.key, expected=self._journal.state.written.get(change.key), current=current
-        )
 
     def _note_landed(self, ours: Iterable[_Touched]) -> None:
         """The revisions that this apply made, written down before they are taken back: a higher one with the same apply
@@ -179,22 +175,36 @@ class TakeBack:
             written = self._send(left)
             done = len(written.revisions)
             self._restored([one.change for one in left[:done]], was_ours=True)
-            if written.error is not None:
-                group = next(tied(left[done:], lambda one: one.change.tie))
-                refused |= self._not_restored(group, written.error)
-                done += len(group)
             left = left[done:]
+            if written.error is None:
+                continue
+            first, *others = tied(left, lambda one: one.change.tie)
+            if others and written.failed is None:
+                return {**refused, **self._restore_one_by_one([first, *others])}
+            refused |= self._not_restored(first, written.error)
+            left = left[len(first) :]
+        return refused
+
+    def _restore_one_by_one(
+        self, groups: Iterable[Sequence[_Touched]]
+    ) -> Mapping[PlannedChange, TargetError]:
+        """After a request that was refused as a whole: nobody knows for which of them."""
+        refused: dict[PlannedChange, TargetError] = {}
+        for group in groups:
+            refused |= self._restore(group)
         return refused
 
     def _not_restored(
         self, group: Sequence[_Touched], error: TargetError
     ) -> Mapping[PlannedChange, TargetError]:
-        """What somebody else has changed meanwhile is left; the others may be tried again."""
+        """What somebody else has changed meanwhile is left; the others may be tried again, and so are all of them when
+        the error is about another one, which they only could not be without."""
         changes = [one.change for one in group]
-        if isinstance(error, ConflictError):
-            theirs = (one for one in changes if error.key in (one.key, one.live_key))
-            changes.remove(found := next(theirs, changes[0]))
-            self._leave(found, error)
+        about = error.key if isinstance(error, ConflictError) else None
+        theirs = next((change for change in changes if about in (change.key, change.live_key)), None)
+        if theirs is not None:
+            changes.remove(theirs)
+            self._leave(theirs, error)
         return dict.fromkeys(changes, error)
 
     def _send(self, touched: Iterable[_Touched]) -> Written:
@@ -207,7 +217,7 @@ class TakeBack:
         for change in changes if was_ours else ():
             self._outcomes.note(str(change.key), Outcome.ROLLED_BACK)
 
-    def _leave(self, change: PlannedChange, error: ConflictError) -> None:
+    def _leave(self, change: PlannedChange, error: TargetError) -> None:
         self._left[change.key] = None
         self._outcomes.note(str(change.key), Outcome.FAILED, f"not rolled back: {error}")
 
@@ -250,7 +260,7 @@ class TakeBack:
 
     def _why_not_converged(self, owed: OwedAction) -> str | None:
         try:
-            self._converge(owed)
+            self._generations[owed.service] = self._converge(owed).generation
         except (NotRunningError, TransientError):
             raise
         except TargetError as error:
@@ -264,7 +274,8 @@ class TakeBack:
         result = self._verify(owed.service)
         if not result.is_serving:
             return result.detail
-        self._outcomes.note_back(owed.service, _again(result.detail))
+        generation = self._generations.get(owed.service, 0)
+        self._outcomes.note_back(owed.service, _again(result.detail, generation))
         return None
 
 
@@ -277,8 +288,10 @@ def _while_fewer(attempt: Callable[[Collection[T]], Mapping[T, V]], subjects: Co
     return refused
 
 
-def _again(detail: str) -> str:
-    return f"with the previous values again: {detail}"
+def _again(detail: str, generation: int = 0) -> str:
+    """`generation` is the one that serves now; 0 where none was made."""
+    number = f", generation {generation}" if generation else ""
+    return f"with the previous values again{number}: {detail}"
 
 
 def is_settled(state: ServiceState | None) -> bool:

@@ -43,15 +43,18 @@ def _needs(work: Sequence[Work], desired: Desired, live: LiveState) -> Needs:
     if not any(now):
         return {}
     then = [_names(piece.change.key.name, _becomes(piece.write, desired)) for piece in work]
-    freed = {
-        (piece.change.key.kind, name): at for at, piece in enumerate(work) for name in now[at] - then[at]
-    }
+    freed: dict[tuple[str, str], set[int]] = {}
+    for at, piece in enumerate(work):
+        for name in now[at] - then[at]:
+            freed.setdefault((piece.change.key.kind, name), set()).add(at)
     needs: dict[int, set[int]] = {}
     for at, piece in enumerate(work):
         for name in then[at] - now[at]:
-            if (before := freed.get((piece.change.key.kind, name))) is not None:
-                needs.setdefault(at, set()).add(before)
-                needs.setdefault(before, set())
+            # Two may have shared it since a version that did not look.
+            if givers := freed.get((piece.change.key.kind, name)):
+                needs.setdefault(at, set()).update(givers)
+                for giver in givers:
+                    needs.setdefault(giver, set())
     return needs
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import Literal
@@ -39,6 +39,7 @@ from reconciler.targets.target import (
     Target,
     TargetError,
     TransientError,
+    Written,
 )
 
 DEFAULT_PARALLELISM = 4
@@ -177,19 +178,20 @@ class Transaction:
     def _write_batch(self, batch: Sequence[Work]) -> None:
         changes = [piece.change for piece in batch]
         self._journal.record("write started", changes=keys_json(changes))
-        revisions, error = self._until_answered(batch)
+        written = self._until_answered(batch)
         done = [
             {**key_json(change.key), "revision": revision}
-            for change, revision in zip(changes, revisions, strict=False)
+            for change, revision in zip(changes, written.revisions, strict=False)
         ]
         self._journal.record("written", changes=[*done])
         for change in changes[: len(done)]:
             self._outcomes.note(str(change.key), Outcome.APPLIED)
-        if error is not None:
+        if (error := written.error) is not None:
             blames = isinstance(error, RejectedError)
-            self._fail(str(changes[len(done)].key), str(error), blames_configuration=blames)
+            failed = written.failed or changes[len(done)].key
+            self._fail(str(failed), str(error), blames_configuration=blames)
 
-    def _until_answered(self, batch: Sequence[Work]) -> tuple[list[int | None], TargetError | None]:
+    def _until_answered(self, batch: Sequence[Work]) -> Written:
         """The revisions of the writes that landed, and what stopped the next one. A lost answer is no failure: the live
         resources say which landed; compare-and-swap makes it safe to send the others again."""
         revisions: list[int | None] = []
@@ -202,17 +204,17 @@ class Transaction:
             except TransientError as error:
                 revisions += self._landed([piece.change for piece in left])
                 if len(revisions) == len(batch):
-                    return revisions, None
+                    return Written(tuple(revisions))
                 if (pause := next(pauses, None)) is None:
-                    return revisions, error
+                    return Written(tuple(revisions), error)
                 self._manner.sleep(pause)
                 is_repeated = True
                 continue
             except TargetError as error:
-                return revisions, error
+                return Written(tuple(revisions), error)
             revisions += written.revisions
-            if not (is_repeated and (landed := self._landed_late(written.error))):
-                return revisions, written.error
+            if not (is_repeated and (landed := self._landed_late(written, batch[len(revisions) :]))):
+                return replace(written, revisions=tuple(revisions))
             revisions.append(landed)
 
     def _landed(self, changes: Iterable[PlannedChange]) -> list[int | None]:
@@ -225,11 +227,13 @@ class Transaction:
             found.append(landed.revision)
         return found
 
-    def _landed_late(self, error: TargetError | None) -> int | None:
+    def _landed_late(self, written: Written, left: Sequence[Work]) -> int | None:
         """The first of two requests may land late, and then the second meets it."""
-        if isinstance(error, ConflictError) and error.current and error.current.apply_id == self._by.apply_id:
-            return error.current.revision
-        return None
+        error = written.error
+        if not isinstance(error, ConflictError) or error.current is None:
+            return None
+        is_next = written.failed == left[0].change.key
+        return error.current.revision if is_next and error.current.apply_id == self._by.apply_id else None
 
     # -- serving -----------------------------------------------------------------------------------------------------
 

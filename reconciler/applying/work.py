@@ -129,7 +129,7 @@ def _write(change: Change, desired: Desired, live: LiveState, restores: Mapping[
         change.key,
         change.revision,
         spec=spec_to_write(resource, observed if isinstance(observed, Present) else Absent()),
-        secrets=values(change, resource.secrets),
+        secrets=values(change, resource),
         protected=resource.lifecycle.protect,
         renamed_from=change.renamed_from,
     )

@@ -26,7 +26,7 @@ from reconciler.authoring.templates import (
 )
 from schemas.v1 import json_schema
 
-_RECIPIENTS = "# Who can read the secrets: one public key a line.\n"
+_RECIPIENTS = "# Who can read the secrets: one public key a line, a name after it as # comment.\n\n"
 ESTATE, IDENTITY = "estate", "identity.txt"
 SCHEMA, OVERLAY_SCHEMA = "reconciler.schema.json", "overlay.schema.json"
 

@@ -155,7 +155,8 @@ def _edited(text: str, editor: str, name: str) -> str:
     with tempfile.TemporaryDirectory(prefix="reconcile-", dir=_private_memory()) as directory:
         file = Path(directory, name)
         file.touch(mode=0o600)
-        file.write_text(text, encoding="utf-8")
+        # With a line end, which does not count: what shows the file leaves the terminal at the start of a line.
+        file.write_text(f"{without_line_end(text)}\n" if text else "", encoding="utf-8")
         code = subprocess.call([*shlex.split(editor), str(file)])
         if code:
             raise AgeError(f"the editor ended with exit code {code}; the file is as it was")

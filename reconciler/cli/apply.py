@@ -20,12 +20,19 @@ from reconciler.cli.common import (
     state_directory,
     tells_errors,
 )
-from reconciler.cli.environment import refuse_other_environment, refuse_saved_elsewhere, switch_option
+from reconciler.cli.environment import (
+    asks_to_switch,
+    refuse_other_choice,
+    refuse_other_environment,
+    refuse_saved_elsewhere,
+    switch_option,
+    switch_to,
+)
 from reconciler.cli.guarded import origin_of, origin_of_saved, planned_again
 from reconciler.cli.guardrails import guardrail_options, refuse_blocked, tell_findings
 from reconciler.cli.inputs import inputs_of, inputs_options
 from reconciler.cli.plan import show_plan
-from reconciler.cli.planning import exit_code, plan_or_tell, print_plan
+from reconciler.cli.planning import exit_code, plan_or_tell, print_plan, tell_remarks
 from reconciler.cli.running import Run, apply_format_option, parallelism_option
 from reconciler.cli.saved import (
     admitted,
@@ -105,6 +112,7 @@ def apply(
         return show_plan(ctx, directory, output, guard=guard)
     if not (yes or sys.stdin.isatty()):
         return _refuse(ctx, directory, output, guard=guard)
+    inputs_of(ctx)  # refuses two environments, before anything is settled
     state = state_directory(ctx)
     state.make()
     author = current_author(directory)
@@ -115,6 +123,7 @@ def apply(
         planned = plan_or_tell(ctx, directory, target, output=output, guard=guard)
         if planned is None:
             return ERROR
+        tell_remarks(planned, directory, output)
         if not _is_agreed(ctx, directory, planned, output=output, yes=yes):
             return exit_code(planned) if planned.plan.is_empty else ERROR
         origin = origin_of(replace(guard, environment=inputs_of(ctx).environment), directory)
@@ -125,6 +134,7 @@ def apply_saved(ctx: click.Context, file: Path, *, estate: Path | None, run: Run
     """Carry a saved plan out, or refuse it as a whole."""
     refuse_options(ctx)
     saved = document.read(file, estate=estate)
+    refuse_other_choice(ctx, saved.guarding.environment)
     state = state_directory(ctx)
     state.make()
     author = current_author(saved.origin.estate)
@@ -137,6 +147,8 @@ def apply_saved(ctx: click.Context, file: Path, *, estate: Path | None, run: Run
         tell_findings(planned)
         _show(planned, output=run.output)
         if remaining.plan.is_empty:
+            if asks_to_switch(ctx):
+                click.echo("This plan does nothing, so the state was given to no environment.", err=True)
             return DONE
         refuse_blocked(planned)
         refuse_saved_elsewhere(ctx, environment=saved.guarding.environment, made=saved.origin.made)
@@ -145,13 +157,16 @@ def apply_saved(ctx: click.Context, file: Path, *, estate: Path | None, run: Run
 
 
 def _is_agreed(ctx: click.Context, directory: Path, planned: Planned, *, output: str, yes: bool) -> bool:
-    """Show the plan; true when there is something to do and the user wants it."""
-    _show(planned, output=output)
-    if planned.plan.is_empty:
+    """Show the plan; true when there is something to do and the user wants it: changes, or another environment."""
+    gets_it = switch_to(ctx, directory) if planned.plan.is_empty else None
+    _show(planned, output=output, has_report=gets_it is not None)
+    if planned.plan.is_empty and gets_it is None:
         return False
     refuse_blocked(planned)
     refuse_incomplete(planned.plan)
     refuse_other_environment(ctx, directory)
+    if gets_it is not None:
+        click.echo(f"With this plan the state is given to {gets_it}.", err=True)
     if yes or click.confirm("Apply this plan?", default=False, err=True):
         return True
     click.echo("Nothing was changed.", err=True)
@@ -161,14 +176,14 @@ def _is_agreed(ctx: click.Context, directory: Path, planned: Planned, *, output:
 def _refuse(ctx: click.Context, directory: Path, output: str, *, guard: Guard) -> int:
     """Without --yes and without a terminal: look, and refuse unless there is nothing to do."""
     code = show_plan(ctx, directory, output, guard=guard)
-    if code == DONE and not unfinished(state_directory(ctx).journals):
+    if code == DONE and not unfinished(state_directory(ctx).journals) and not switch_to(ctx, directory):
         return DONE
     if code == ERROR:
         return ERROR
     raise ExpectedError(NO_ANSWER)
 
 
-def _show(planned: Planned, *, output: str) -> None:
+def _show(planned: Planned, *, output: str, has_report: bool = False) -> None:
     """Before it is carried out; as JSON the plan is a part of the report, unless there will be none."""
-    if planned.plan.is_empty or output != "json":
+    if output != "json" or (planned.plan.is_empty and not has_report):
         print_plan(planned, output)

@@ -73,10 +73,11 @@ def open_target(ctx: click.Context) -> EmbeddedTarget:
 
 
 def current_author(directory: Path) -> Author:
-    """Who runs this command, from which commit of the files."""
+    """Who runs this command, from which commit of the files; those of an overlay are its base's too."""
     from reconciler.applying.history import Author, git_commit
+    from reconciler.declared.layout import locate
 
-    return Author(user=current_user(), commit=git_commit(directory))
+    return Author(user=current_user(), commit=git_commit(locate(directory, None)[0]))
 
 
 def current_user() -> str:

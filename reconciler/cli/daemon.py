@@ -30,7 +30,7 @@ from reconciler.cli.common import (
 from reconciler.cli.environment import HOW_TO_SWITCH, other_environment
 from reconciler.cli.guarded import origin_of, origin_of_reference
 from reconciler.cli.guardrails import guardrail_options
-from reconciler.cli.inputs import inputs_of, inputs_options
+from reconciler.cli.inputs import inputs_of, inputs_options, said_by
 from reconciler.daemon import service
 from reconciler.daemon.feed import DirectoryFeed, Feed, GitFeed
 from reconciler.daemon.fence import FencedTarget
@@ -39,6 +39,7 @@ from reconciler.daemon.ledger import Ledger, Patience, ask_release
 from reconciler.daemon.log import ndjson_log, text_log
 from reconciler.daemon.loop import Loop, Outside, Wish
 from reconciler.daemon.planner import Planner
+from reconciler.daemon.pulse import Pulse
 from reconciler.daemon.rounds import Healing, Rounds, Tell
 from reconciler.daemon.systemd import ServiceManager
 from reconciler.declared.layout import locate
@@ -201,7 +202,7 @@ class _Daemon:
         self._ctx = ctx
         self._state = state
         inside = settings.repository / settings.directory if settings.repository else settings.directory
-        directory, environment = locate(inside, inputs_of(ctx).environment)
+        directory, environment = locate(inside, inputs_of(ctx).environment, said=said_by(ctx))
         self._settings = replace(settings, directory=directory)
         self._inputs = replace(inputs_of(ctx), environment=environment)
         self._wish = Wish()
@@ -223,18 +224,19 @@ class _Daemon:
             return DONE if service.serve(loop, lease, tell=tell) else ERROR
 
     def _loop(self, feed: Feed, lease: Lease, tell: Tell, stack: ExitStack) -> Loop:
-        target = FencedTarget(stack.enter_context(open_target(self._ctx)), lease.check)
+        pulse = Pulse()
+        target = FencedTarget(stack.enter_context(open_target(self._ctx)), pulse.beside(lease.check))
         applier = Applier(
             target,
             self._state,
             Author(current_user()),
             Verifier(target),
-            progress=lambda _: self._manager.beat(),
+            progress=lambda _: pulse.sign(),
             should_stop=self._wish.is_stopping,
         )
         planner = Planner(feed, target, self._inputs, holds=lambda: active(self._state.holds))
         outside = Outside(
-            self._wish, self._settings.interval, lease.check, self._manager.beat, self._state.daemon
+            self._wish, self._settings.interval, lease.check, self._manager.beat, self._state.daemon, pulse
         )
         rounds = Rounds(planner, applier, feed, tell=tell, healing=self._healing(feed))
         return Loop(feed, planner, rounds, tell=tell, outside=outside)

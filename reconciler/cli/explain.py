@@ -59,6 +59,7 @@ def explain(subject: str | None, estate: Path | None, output: str) -> int:
       reconcile explain lifecycle                              also metadata, secretRef, Variables, overlay, Waiver
       reconcile explain unknown-reference                      a rule of the language
       reconcile explain open-relay                             a policy
+      reconcile explain ms-Exch-SMTP-Submit                    an extended right
     """
     word, _, path = (subject or "").partition(".")
     kind = _kind_named(word)
@@ -108,7 +109,7 @@ def _explain_everywhere(word: str, output: str, guardrails: Guardrails) -> None:
         paths = [(kind, path) for kind in KINDS for path in fields(kind)]
         names = [*KINDS, *(path for _, path in paths), *(f"{kind}.{path}" for kind, path in paths)]
         names += [topic.name for topic in known]
-        known_name(word, dict.fromkeys(names), what="kind, field, part of a document, rule or policy")
+        known_name(word, dict.fromkeys(names), what="kind, field, part of a document, rule, right or policy")
     _tell(found, topics, output)
 
 
@@ -162,7 +163,7 @@ def _explain_all(output: str) -> None:
         return
     _print_columns((kind.name, kind.description) for kind in KINDS.values())
     parts = [topic.name for topic in of_language() if not topic.what and "." not in topic.name]
-    click.echo(f"\nExplained too: {', '.join(parts)}; the ids of rules, types and policies.")
+    click.echo(f"\nExplained too: {', '.join(parts)}; the ids of rules, types, rights and policies.")
 
 
 def _explain_kind(kind: str, output: str) -> None:

@@ -21,7 +21,7 @@ from reconciler.cli.common import (
     state_directory,
 )
 from reconciler.cli.inputs import inputs_of
-from reconciler.declared.layout import locate
+from reconciler.declared.layout import POLICIES, locate
 from reconciler.expected import ExpectedError
 from reconciler.model import Desired, LiveState, Position
 from reconciler.pipeline import Planned, has_errors
@@ -118,7 +118,8 @@ def judged_return(
     ExpectedError when they are not there, or the files beside them are broken."""
     inputs = inputs_of(ctx)
     origin = _newest_origin(ctx)
-    environment = inputs.environment or origin.get("environment")
+    recorded_environment: str | None = origin.get("environment")
+    environment = inputs.environment or recorded_environment
     asked = _merged(guard, tuple(origin.get("policies", ())), origin.get("labels", {}), environment)
     if estate is None:
         if "repository" in origin and not planned.plan.is_empty:
@@ -129,7 +130,8 @@ def judged_return(
         recorded = Path(origin["estate"]) if "estate" in origin else None
         root = _estate(recorded, has_own=bool(origin.get("hasPolicies")), what="the newest apply")
     else:
-        root, environment = locate(estate, environment)
+        root, environment = locate(estate, inputs.environment)
+        environment = environment or recorded_environment
         asked = replace(asked, environment=environment)
     if root is None and not (asked.policies or planned.plan.is_empty):
         click.echo(
@@ -218,6 +220,4 @@ def _kept(policies: str) -> str:
 
 
 def _has_own(root: Path) -> bool:
-    from reconciler.guardrails.files import DIRECTORY
-
-    return (root / DIRECTORY).is_dir()
+    return (root / POLICIES).is_dir()

@@ -30,7 +30,14 @@ _LABEL_HELP = "A label for every resource that has no such label itself, such as
 def guardrail_options(verb: Callable[P, R]) -> Callable[P, R]:
     """Give a verb --policies and --label, and one argument `guard` made of them."""
 
-    @click.option("--policies", multiple=True, metavar="DIR|shipped", help=_POLICIES_HELP)
+    @click.option(
+        "--policies",
+        multiple=True,
+        metavar="DIR|shipped",
+        envvar="RECONCILE_POLICIES",
+        show_envvar=True,
+        help=_POLICIES_HELP,
+    )
     @click.option(
         "--label",
         "labels",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 
 import click
@@ -52,7 +53,7 @@ def history(ctx: click.Context, limit: int, output: str) -> int:
     if output == "json":
         print_json(history_json(newest))
     else:
-        print_text(render_history_text(newest, columns=terminal_width()))
+        print_text(render_history_text(newest, columns=_columns()))
     return DONE
 
 
@@ -67,5 +68,10 @@ def show(ctx: click.Context, number: int, output: str) -> int:
     if output == "json":
         print_json(entry_json(found))
     else:
-        print_text(render_entry_text(found, colour=uses_colour(), columns=terminal_width()))
+        print_text(render_entry_text(found, colour=uses_colour(), columns=_columns()))
     return DONE
+
+
+def _columns() -> int | None:
+    """None where nothing has to fit: nothing is cut then."""
+    return terminal_width() if sys.stdout.isatty() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -83,7 +84,8 @@ def list_(ctx: click.Context, output: str) -> int:
         shown: list[Any] = [hold_json(one) for one in found]
         print_json({"holds": shown})
     else:
-        print_text(render_holds_text(found, columns=terminal_width()) or "Nothing is held.")
+        columns = terminal_width() if sys.stdout.isatty() else None
+        print_text(render_holds_text(found, columns=columns) or "Nothing is held.")
     return DONE
 
 

@@ -59,6 +59,7 @@ def import_(
     """
     if (out is None) == (existing is None):
         raise ExpectedError("say where to: --out DIR for new files, or --update DIR for existing ones")
+    inputs_of(ctx)  # refuses two environments
     with open_reader(ctx) as reader:
         live = reader.observe()
     if server is not None and not any(key == ("Server", server) for key in live.resources):

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from reconciler.cli.common import state_directory
-from reconciler.declared.layout import Inputs
+from reconciler.declared.layout import OPTION, VARIABLE, Inputs, locate
 
 if TYPE_CHECKING:
     from reconciler.declared.load import Loaded
@@ -36,9 +37,9 @@ def _keep_variables(ctx: click.Context, _: click.Parameter, value: tuple[str, ..
 def inputs_options(command: CommandT) -> CommandT:
     """Adds --environment and --set."""
     environment = click.option(
-        "--environment",
+        OPTION,
         metavar="NAME",
-        envvar="RECONCILE_ENVIRONMENT",
+        envvar=VARIABLE,
         show_envvar=True,
         expose_value=False,
         callback=_keep_environment,
@@ -56,8 +57,20 @@ def inputs_options(command: CommandT) -> CommandT:
 
 
 def inputs_of(ctx: click.Context) -> Inputs:
-    """What --environment and --set say; nothing in verbs that have not got them."""
-    return Inputs(ctx.meta.get(_ENVIRONMENT), ctx.meta.get(_VARIABLES, {}))
+    """What --environment and --set say; nothing in verbs that have not got them. Raises EnvironmentClashError when the
+    directory of the verb is the overlay of another environment."""
+    environment: str | None = ctx.meta.get(_ENVIRONMENT)
+    for name in ("directory", "estate", "existing"):
+        directory = ctx.params.get(name)
+        if isinstance(directory, Path) and directory.is_dir():
+            locate(directory, environment, said=said_by(ctx))
+    return Inputs(environment, ctx.meta.get(_VARIABLES, {}))
+
+
+def said_by(ctx: click.Context) -> str:
+    """Where the name of the environment comes from: the option, or the variable."""
+    is_variable = ctx.get_parameter_source("environment") is ParameterSource.ENVIRONMENT
+    return VARIABLE if is_variable else OPTION
 
 
 def load_estate(ctx: click.Context, directory: Path) -> Loaded:

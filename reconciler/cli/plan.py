@@ -101,5 +101,5 @@ def _tell_settled(ctx: click.Context, outline: Outline, output: str) -> int:
     if output not in FINDINGS:
         print_diagnostics(outline.remarks, {})
     tell_interrupted(ctx)
-    print_judged(empty_plan(outline), UNJUDGED, output)
+    print_judged(empty_plan(outline), UNJUDGED, output, outline.remarks)
     return DONE

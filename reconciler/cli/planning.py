@@ -23,8 +23,11 @@ from reconciler.cli.formats import FINDINGS, print_findings, print_judged
 from reconciler.cli.guardrails import tell_findings
 from reconciler.cli.inputs import inputs_of
 from reconciler.cli.selecting import prune_of, selection_of
+from reconciler.declared.layout import locate
 from reconciler.declared.outline import OutlineFile
-from reconciler.declared.remarks import not_enforced
+from reconciler.declared.remarks import remarks
+from reconciler.declared.source import DirectorySource
+from reconciler.model import Diagnostic
 from reconciler.pipeline import Planned, Rejected, guarded, plan_directory
 from reconciler.rendering.diagnostics import diagnostics_json
 from reconciler.targets.target import Reader
@@ -56,13 +59,11 @@ def show_whole(
 
         guard = replace(guard, environment=inputs_of(ctx).environment)
         save(planned, reader, directory, out, guard=guard)
-    remarks = tuple(not_enforced(planned.desired))
-    if output not in FINDINGS:
-        print_diagnostics(remarks, {})
+    found = tell_remarks(planned, directory, output)
     tell_interrupted(ctx)
-    print_plan(planned, output)
+    print_plan(planned, output, found)
     if outline is not None and _is_at_rest(planned):
-        outline.keep(planned.desired, files=planned.files, remarks=remarks)
+        outline.keep(planned.desired, files=planned.files, remarks=found)
     return exit_code(planned)
 
 
@@ -103,9 +104,18 @@ def plan_or_tell(
     return planned
 
 
-def print_plan(planned: Planned, output: str) -> None:
-    """For people or for programs."""
-    print_judged(planned.plan, planned.judged, output, planned.diagnostics)
+def tell_remarks(planned: Planned, directory: Path, output: str) -> tuple[Diagnostic, ...]:
+    """The warnings of `validate` about the files, on standard error; the formats that list findings have them there."""
+    root, _ = locate(directory, None)
+    found = remarks(planned.desired, DirectorySource(root))
+    if output not in FINDINGS:
+        print_diagnostics(found, {})
+    return found
+
+
+def print_plan(planned: Planned, output: str, found: tuple[Diagnostic, ...] = ()) -> None:
+    """For people or for programs. `found`: remarks about the files."""
+    print_judged(planned.plan, planned.judged, output, (*planned.diagnostics, *found))
 
 
 def exit_code(planned: Planned) -> int:

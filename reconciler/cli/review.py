@@ -92,6 +92,7 @@ def review(ctx: click.Context, directory: Path, **options: Unpack[Options]) -> i
     """
     try:
         found = _review(ctx, directory, options)
+        _tell_uncommitted(directory, options["head"])
     except (GitError, ReviewError) as error:
         raise ExpectedError(str(error)) from error
     _show(found, options)
@@ -114,6 +115,13 @@ def _review(ctx: click.Context, directory: Path, options: Options) -> Review:
         return review_revisions(repository, request)
     with open_reader(ctx) as reader:
         return review_revisions(repository, request, live=lambda head: _plan(head, reader))
+
+
+def _tell_uncommitted(directory: Path, head: str) -> None:
+    """Whoever reviews what is checked out may take what was not committed for a part of it."""
+    repository = Repository.holding(directory)
+    if head == "HEAD" and repository.has_uncommitted(repository.prefix(directory)):
+        click.echo(f"(uncommitted changes in {directory} are not reviewed)", err=True)
 
 
 def _cache(ctx: click.Context) -> Path | None:

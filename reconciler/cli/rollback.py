@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from reconciler.cli.common import (
     tell_interrupted,
     tells_errors,
 )
+from reconciler.cli.environment import back_at
 from reconciler.cli.guarded import judged_return
 from reconciler.cli.guardrails import guardrail_options, refuse_blocked, tell_findings
 from reconciler.cli.inputs import inputs_options
@@ -117,10 +119,13 @@ def _planned(
     state = state_directory(ctx)
     found, history = entry(state.history, number), _shown(state.history)
     back = plan_return(found, reader, history=history, holds=active(state.holds), named=prune_of(ctx).named)
-    planned = Planned(back.desired, back.live, back.plan, (), {}, {})
+    environment, note = back_at(state.history, number)
+    plan = replace(back.plan, environment=environment, note=note)
+    planned = Planned(back.desired, back.live, plan, (), {}, {})
     planned = judged_return(ctx, planned, guard, estate, elsewhere=Position(history, number, 1))
     tell_findings(planned)
-    return planned, Special(back.restores, {"rollbackTo": number})
+    from_where = {"environment": environment} if environment else {}
+    return planned, Special(back.restores, {"rollbackTo": number, **from_where})
 
 
 def _shown(path: Path) -> Path:

@@ -99,6 +99,8 @@ class Run:
             print_json({"format": "reconciler/report/v1", "plan": plan, **report_json(report)})
         else:
             print_text(render_report_text(report, colour=uses_colour()), err=not report.is_success)
+            if planned.plan.note:
+                click.echo(f"Note: {planned.plan.note}.", err=not report.is_success)
 
 
 class _Stop:

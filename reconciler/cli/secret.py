@@ -173,7 +173,7 @@ def list_all(ctx: click.Context, directory: Path, output: str) -> int:
     if output == "json":
         print_json({"secrets": [_json(row) for row in found]})
     else:
-        _print_list(found)
+        _print_list(found, directory)
     is_bad = any(desired is None for _, desired in declared) or any(row.held_for is None for row in found)
     return ERROR if is_bad else DONE
 
@@ -187,29 +187,27 @@ def _estates(ctx: click.Context, directory: Path) -> dict[str | None, Loaded]:
     return {name: load_estate(ctx, root / OVERLAYS / name) for name in names}
 
 
-def _print_list(found: tuple[SecretFile, ...]) -> None:
+def _print_list(found: tuple[SecretFile, ...], directory: Path) -> None:
     lists = {row.recipients.file: row.recipients for row in found if row.recipients is not None}
     for recipients in lists.values():
         click.echo(f"{_shown(recipients.file)}:")
         for key, comment in zip(recipients.keys, recipients.comments, strict=True):
             click.echo(f"  {key}{f'  {comment}' if comment else ''}")
     for row in found:
-        click.echo(f"{_shown(row.file)}: {_state(row)}")
+        click.echo(f"{_shown(row.file)}: {_state(row, directory)}")
         click.echo(f"  {', '.join(row.used_by) or 'no declaration uses it'}")
     if not found:
         click.echo("No secret is encrypted here.")
 
 
-def _state(row: SecretFile) -> str:
+def _state(row: SecretFile, directory: Path) -> str:
     if row.held_for is None:
         return "there is no such file"
     if row.recipients is None:
         return f"encrypted to {row.held_for}, but there is no list of recipients"
-    note = (
-        f", but the list has {len(row.recipients.keys)}: run `reconcile secret rotate`"
-        if row.is_stale
-        else ""
-    )
+    place = directory if row.file.is_relative_to(directory.absolute()) else _shown(row.file.parent)
+    hint = f", but the list has {len(row.recipients.keys)}: run `reconcile secret rotate {place}`"
+    note = hint if row.is_stale else ""
     return f"encrypted to {row.held_for} key{'' if row.held_for == 1 else 's'}{note}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 
 import click
 
@@ -28,7 +29,8 @@ from reconciler.rendering.status_text import render_status_text
 @click.pass_context
 @tells_errors
 def status(ctx: click.Context, output: str) -> int:
-    """Show servers, services with their state, generation, process and addresses, sessions, and pending restarts.
+    """Show servers, services with their state, generation, process and addresses, sessions, certificates, and pending
+    restarts.
 
     \b
       reconcile status
@@ -42,7 +44,8 @@ def status(ctx: click.Context, output: str) -> int:
         print_json({**found, "holds": [hold_json(hold) for hold in held]})
         return DONE
     width = terminal_width() if sys.stdout.isatty() else None
-    print_text(render_status_text(found, colour=uses_colour(), width=width))
+    now = datetime.now(UTC)
+    print_text(render_status_text(found, now=now, colour=uses_colour(), width=width))
     if held:
         print_text("\n" + render_holds_text(held, columns=width))
     return DONE

@@ -1,4 +1,4 @@
-"""What `reconcile explain` tells beside kinds and fields: the parts of documents, secrets, rules and guardrails.
+"""What `reconcile explain` tells beside kinds and fields: parts of documents, secrets, rules, rights and guardrails.
 
 Each text is read from where it is declared: models, schemas, the tables of rules, policy files. It tells nothing by
 itself, and asks no runtime. Only `explain` calls it.
@@ -18,8 +18,17 @@ from reconciler.model import Diagnostic, Severity
 from reconciler.rendering.plan_risks import RULES as RISKS
 from schemas.v1.base import Model
 from schemas.v1.document import VARIABLES, Document
+from schemas.v1.extended_rights import (
+    ALLOWS,
+    EXTERNALLY_SECURED,
+    GROUP_RIGHTS,
+    NOT_ACTED_ON,
+    TELLS_NOT_ACTED_ON,
+    Right,
+)
 from schemas.v1.facts import type_of
 from schemas.v1.json_schema import OVERLAY, PATCH, variables_document_schema
+from schemas.v1.receive_connector_words import AuthMechanism
 from schemas.v1.samples import SECRETS, SECRETS_RULE, WRITING
 from schemas.v1.variables import Variable
 
@@ -30,6 +39,8 @@ if TYPE_CHECKING:
 
 _BY_ANNOTATION = f"by {ALLOW} in the document's annotations, with the reason"
 _BY_WAIVER = "by a Waiver, with the reason and its last day"
+_RIGHT = "extended right"
+_GRANTS = "ReceiveConnector.extendedRights, beside those"
 _SECTIONS = {"Policy": "writing-one", "Waiver": "exceptions", "PolicyTest": "testing-it"}
 
 
@@ -59,8 +70,8 @@ class Guardrails:
 
 
 def of_language() -> tuple[Topic, ...]:
-    """Parts of documents, rules, types of values; one may be called as another is."""
-    return (*_documents(), *_rules())
+    """Parts of documents, rules, types of values, extended rights; one may be called as another is."""
+    return (*_documents(), *_rules(), *_rights())
 
 
 def of_guardrails(estate: Path | None) -> Guardrails:
@@ -136,6 +147,23 @@ def _rules() -> Iterator[Topic]:
         yield Topic(name, "type of values", writing.syntax, examples)
     for name, tells in RISKS.items():
         yield Topic(name, "rule", tells, {"docs": "docs/plans.md#for-machines-and-for-review"})
+
+
+def _rights() -> Iterator[Topic]:
+    """Of a Receive connector: the words that users copy from Exchange."""
+    for right in Right:
+        yield Topic(str(right), _RIGHT, ALLOWS[right], {"held by": _holders(right), "granted by": _GRANTS})
+    for name in NOT_ACTED_ON:
+        yield Topic(name, _RIGHT, f"{TELLS_NOT_ACTED_ON}.")
+
+
+def _holders(right: Right) -> str:
+    groups = [str(group) for group, rights in GROUP_RIGHTS.items() if right in rights]
+    by_groups = [f"{', '.join(groups)} in permissionGroups"] if groups else []
+    secured = (
+        [f"{AuthMechanism.EXTERNAL_AUTHORITATIVE} in authMechanism"] if right in EXTERNALLY_SECURED else []
+    )
+    return "; ".join([*by_groups, *secured]) or "no permission group"
 
 
 def _policy(policy: Policy, *, is_shipped: bool) -> Topic:

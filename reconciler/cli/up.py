@@ -30,6 +30,7 @@ from reconciler.cli.common import (
 )
 from reconciler.cli.daemon import judged, on_signals
 from reconciler.cli.guarded import origin_of
+from reconciler.cli.guardrails import guardrail_options
 from reconciler.cli.inputs import inputs_of, inputs_options
 from reconciler.daemon import notices, process, service
 from reconciler.daemon.events import event_of
@@ -40,6 +41,7 @@ from reconciler.daemon.ledger import Ledger, Patience
 from reconciler.daemon.loop import Loop, Outside, Wish
 from reconciler.daemon.notices import Notice
 from reconciler.daemon.planner import Planner
+from reconciler.daemon.pulse import Pulse
 from reconciler.daemon.rounds import Healing, Rounds
 from reconciler.declared.layout import Inputs, locate
 from reconciler.expected import ExpectedError
@@ -54,9 +56,10 @@ from reconciler.targets.target import Json
 @click.command()
 @directory_argument
 @inputs_options
+@guardrail_options
 @click.pass_context
 @tells_errors
-def up(ctx: click.Context, directory: Path) -> int:
+def up(ctx: click.Context, directory: Path, guard: Guard) -> int:
     """Run the mail servers that DIR declares, here, until Ctrl-C; apply DIR again whenever its files change.
 
     Broken files keep the last good configuration and are told. At the end the sessions drain and the runtime stops;
@@ -73,10 +76,12 @@ def up(ctx: click.Context, directory: Path) -> int:
             f"use `reconcile apply {directory}`, or `reconcile runtime stop` first"
         )
     root, environment = locate(directory, inputs_of(ctx).environment)
-    return _run(state, root, replace(inputs_of(ctx), environment=environment))
+    inputs = replace(inputs_of(ctx), environment=environment)
+    return _run(_Stage(state, root, inputs, replace(guard, environment=environment)))
 
 
-def _run(state: StateDirectory, directory: Path, inputs: Inputs) -> int:
+def _run(stage: _Stage) -> int:
+    state = stage.state
     wish, lease = Wish(), Lease(state.daemon)
     try:
         service.take_lease(lease, wish=wish, tell=_silently, waits=False, beat=_nothing)
@@ -89,44 +94,53 @@ def _run(state: StateDirectory, directory: Path, inputs: Inputs) -> int:
             click.echo(f"The runtime runs; its log is {state.runtime_log}. Ctrl-C ends it.")
             with EmbeddedTarget(state) as target:
                 ended = _tell_when_gone(child, wish)
-                _keep_applied(_Stage(state, directory, inputs), target=target, lease=lease, wish=wish)
+                is_well = _keep_applied(stage, target=target, lease=lease, wish=wish)
         finally:
             if child.poll() is None:
                 click.echo("Sessions drain, the runtime ends.")
             process.end_child(state, child)
     if not ended.is_set():
-        return DONE
+        return DONE if is_well else ERROR
     click.echo(f"The runtime ended by itself:\n{process.log_tail(state)}", err=True)
     return ERROR
 
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What is kept applied, and where."""
+    """What is kept applied, where, and what it is held against."""
 
     state: StateDirectory
     directory: Path
     inputs: Inputs
+    guard: Guard
 
 
-def _keep_applied(stage: _Stage, *, target: EmbeddedTarget, lease: Lease, wish: Wish) -> None:
-    """The daemon's loop, which heals what files change; whoever starts it wants another try of what failed before."""
-    state, tell = stage.state, _Teller(target)
-    fenced = FencedTarget(target, lease.check)
-    applier = Applier(fenced, state, Author(current_user()), Verifier(fenced), should_stop=wish.is_stopping)
+def _keep_applied(stage: _Stage, *, target: EmbeddedTarget, lease: Lease, wish: Wish) -> bool:
+    """The daemon's loop, which heals what files change; whoever starts it wants another try of what failed before.
+    False when it could not go on."""
+    state, tell, pulse = stage.state, _Teller(target), Pulse()
+    fenced = FencedTarget(target, pulse.beside(lease.check))
+    applier = Applier(
+        fenced,
+        state,
+        Author(current_user()),
+        Verifier(fenced),
+        progress=lambda _: pulse.sign(),
+        should_stop=wish.is_stopping,
+    )
     feed = DirectoryFeed(stage.directory, state=state.path)
     planner = Planner(feed, fenced, stage.inputs, holds=lambda: active(state.holds))
     ledger = Ledger(state.daemon / "ledger.json", Patience())
     ledger.release("all")
-    guard = Guard(environment=stage.inputs.environment)
+    guard = stage.guard
     healing = Healing(
         ledger,
         judge=lambda planned: judged(planned, feed, guard, history=state.history),
         origin=origin_of(guard, stage.directory),
     )
     rounds = Rounds(planner, applier, feed, tell=tell, healing=healing)
-    loop = Loop(feed, planner, rounds, tell=tell, outside=Outside(wish, check=lease.check))
-    service.serve(loop, lease, tell=tell)
+    loop = Loop(feed, planner, rounds, tell=tell, outside=Outside(wish, check=lease.check, pulse=pulse))
+    return service.serve(loop, lease, tell=tell)
 
 
 def _tell_when_gone(child: subprocess.Popen[bytes], wish: Wish) -> threading.Event:
@@ -201,12 +215,13 @@ def _(notice: notices.Warned) -> None:
 @tell.register
 def _(notice: notices.Blocked) -> None:
     print_diagnostics(notice.diagnostics, notice.sources)
-    click.echo("Guardrails stand against the plan: nothing was changed.", err=True)
+    click.echo(f"{notice.why}: nothing was changed.", err=True)
 
 
 @tell.register
-def _(_notice: notices.Unchanged) -> None:
-    click.echo("Live is what the files declare.")
+def _(notice: notices.Unchanged) -> None:
+    event = event_of(notice)
+    click.echo(event.text if event else "")
 
 
 @tell.register
@@ -221,12 +236,11 @@ def _(notice: notices.Applied) -> None:
 
 @tell.register
 def _(notice: notices.Failed) -> None:
-    again = (
-        "Waiting for a change."
-        if notice.retry_in is None
-        else f"Trying again in {notice.retry_in:g} seconds."
-    )
-    click.echo(f"Error: {notice.error}\n{again}", err=True)
+    click.echo(f"Error: {notice.error}", err=True)
+    if notice.retry_in is not None:
+        click.echo(f"Trying again in {notice.retry_in:g} seconds.", err=True)
+    elif not notice.is_last:
+        click.echo("Waiting for a change.", err=True)
 
 
 def how_to_connect(status: Json) -> str:

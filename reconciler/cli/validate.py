@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,11 +20,14 @@ from reconciler.cli.common import (
 )
 from reconciler.cli.formats import FINDINGS, diagnostics_format_option, print_findings
 from reconciler.cli.inputs import inputs_options, load_estate
-from reconciler.declared.layout import locate
+from reconciler.declared.layout import POLICIES, locate
 from reconciler.declared.source import DirectorySource
 from reconciler.model import Allowance, Desired, Diagnostic
 from reconciler.pipeline import has_errors
 from reconciler.rendering.diagnostics import diagnostics_json
+
+if TYPE_CHECKING:
+    from reconciler.declared.load import Loaded
 
 
 @click.command()
@@ -34,7 +38,8 @@ from reconciler.rendering.diagnostics import diagnostics_json
 @click.pass_context
 @tells_errors
 def validate(ctx: click.Context, directory: Path, live: bool, output: str) -> int:
-    """Check every YAML file of DIR and name all errors at once, each with its file, line and column.
+    """Check every YAML file of DIR and name all errors at once, each with its file, line and column; policies and
+    waivers too, which are not asked.
 
     Secrets are not read and nothing is asked of a runtime, so this runs anywhere, such as before a commit. With --live
     it also warns of ports that something else holds, protocols without a certificate, and domains that nobody accepts.
@@ -54,6 +59,7 @@ def validate(ctx: click.Context, directory: Path, live: bool, output: str) -> in
     elif loaded.allowances:
         found = _unknown_allowances(loaded.allowances, directory)
         loaded = replace(loaded, diagnostics=(*loaded.diagnostics, *found))
+    loaded = _with_policies(loaded, directory)
     is_bad = loaded.desired is None or has_errors(loaded.diagnostics)
     if output == "json":
         print_json(diagnostics_json(loaded.diagnostics))
@@ -75,6 +81,22 @@ def _remarks(desired: Desired, directory: Path, *, live: bool) -> Iterator[Diagn
     known_better = {"no-certificate", "unknown-domain"} if live else set()
     found = remarks(desired, DirectorySource(directory))
     return (remark for remark in found if remark.code not in known_better)
+
+
+def _with_policies(loaded: Loaded, directory: Path) -> Loaded:
+    """With what is wrong with the estate's own policies and waivers, as a plan tells it."""
+    root, _ = locate(directory, None)
+    source = DirectorySource(root)
+    if POLICIES not in source.directories(root) or not source.yaml_files(root / POLICIES):
+        return loaded
+    from reconciler.guardrails.guard import Guard
+
+    found = Guard().load(source)
+    return replace(
+        loaded,
+        diagnostics=(*loaded.diagnostics, *found.diagnostics),
+        sources={**loaded.sources, **found.sources},
+    )
 
 
 def _about_allowances(

@@ -46,6 +46,7 @@ def _(notice: notices.Found) -> Event:
         *_counted(
             len(plan.owed), "service waits for its configuration", "services wait for their configuration"
         ),
+        *_counted(len(plan.held_changes), "held resource differs", "held resources differ"),
         *_counted(len(plan.unreadable), "resource cannot be read", "resources cannot be read"),
     ]
     subjects = [str(change.key) for change in plan.changes] or [impact.service for impact in plan.owed]
@@ -57,8 +58,11 @@ def _(notice: notices.Found) -> Event:
 
 
 @event_of.register
-def _(notice: notices.Unchanged) -> Event:  # noqa: ARG001 - singledispatch goes by the parameter's type
-    return Event("in-sync", "info", "Live is what the files declare.")
+def _(notice: notices.Unchanged) -> Event:
+    held = [str(key) for key in notice.held]
+    apart = f", but for what is held and differs: {_some(held)}" if held else ""
+    data = {"held": held[:MOST_LISTED]} if held else {}
+    return Event("in-sync", "info", f"Live is what the files declare{apart}.", data)
 
 
 @event_of.register
@@ -73,6 +77,11 @@ def _(notice: notices.Broken) -> Event:
     text = f"The files are broken ({count} {'problem' if count == 1 else 'problems'}), {kept}: {where}{first.message}"
     listed = [_diagnostic(one) for one in causes[:MOST_LISTED]]
     return Event("configuration-broken", "error", text, {"diagnostics": listed, "count": count})
+
+
+@event_of.register
+def _(notice: notices.Mended) -> Event:  # noqa: ARG001 - singledispatch goes by the parameter's type
+    return Event("configuration-mended", "info", "The files are good again, and in use.")
 
 
 @event_of.register
@@ -111,10 +120,11 @@ def _(notice: notices.Recovered) -> Event:
 @event_of.register
 def _(notice: notices.Failed) -> Event:
     again = "at the next change" if notice.retry_in is None else f"in {notice.retry_in:g} seconds"
+    text = f"{notice.error} ({'the end' if notice.is_last else f'tried again {again}'})"
     data: dict[str, Any] = {"error": notice.error, "retryIn": notice.retry_in}
     if notice.trace:
         data["traceback"] = notice.trace
-    return Event("failed", "error", f"{notice.error} (tried again {again})", data)
+    return Event("failed", "error", text, data)
 
 
 @event_of.register
@@ -138,9 +148,7 @@ def _(notice: notices.Flapping) -> Event:
 @event_of.register
 def _(notice: notices.Blocked) -> Event:
     errors = [one for one in notice.diagnostics if one.severity is Severity.ERROR]
-    text = (
-        f"Guardrails stand against the plan, nothing is applied: {_some([one.message for one in errors], 3)}"
-    )
+    text = f"{notice.why}, nothing is applied: {_some([one.message for one in errors], 3)}"
     listed = [_diagnostic(one) for one in notice.diagnostics[:MOST_LISTED]]
     return Event("blocked", "error", text, {"diagnostics": listed, "count": len(notice.diagnostics)})
 

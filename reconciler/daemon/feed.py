@@ -51,8 +51,9 @@ class Feed(Protocol):
     def open(self) -> AbstractContextManager[Source]:
         """What was there at the last look, to load from."""
 
-    def refer_to(self, files: frozenset[Path]) -> None:
-        """Files outside that declarations name: a change of one is a change too."""
+    def refer_to(self, files: frozenset[Path]) -> bool:
+        """Files outside that declarations name: a change of one is a change too. True when some were not known before,
+        so that they may have changed since they were read."""
 
     def commit(self) -> str | None:
         """The git commit of what is declared."""
@@ -76,11 +77,11 @@ class _Referred:
         with self._lock:
             return self._contents.has_changed(self._files)
 
-    def refer_to(self, files: frozenset[Path]) -> None:
+    def refer_to(self, files: frozenset[Path]) -> frozenset[str]:
+        """Those that were not looked at before."""
         with self._lock:
-            if files != self._files:
-                self._files = files
-                self._contents.has_changed(files)
+            self._files = files
+            return self._contents.follow(files)
 
 
 class DirectoryFeed:
@@ -104,9 +105,9 @@ class DirectoryFeed:
         """The directory itself."""
         yield DirectorySource(self._directory)
 
-    def refer_to(self, files: frozenset[Path]) -> None:
-        """Secrets and certificates."""
-        self._referred.refer_to(files)
+    def refer_to(self, files: frozenset[Path]) -> bool:
+        """Secrets and certificates; those in the directory were looked at with it."""
+        return not all(self._contents.holds(path) for path in self._referred.refer_to(files))
 
     def commit(self) -> str | None:
         """Of the checkout that the directory is part of."""
@@ -132,7 +133,6 @@ class GitFeed:
         self._directory = directory
         self._interval = interval
         self._commit: str | None = None
-        self._told: str | None = None
         self._referred = _Referred()
         self._stop = threading.Event()
         self._tell: Callable[[Notice], None] = lambda _: None
@@ -157,9 +157,9 @@ class GitFeed:
                 self._repository, tree=tree, directory=self._directory, blobs=blobs, name=self._reference
             )
 
-    def refer_to(self, files: frozenset[Path]) -> None:
+    def refer_to(self, files: frozenset[Path]) -> bool:
         """Secrets are no part of a commit: they lie where a checkout would have them."""
-        self._referred.refer_to(files)
+        return bool(self._referred.refer_to(files))
 
     def commit(self) -> str | None:
         """The one that was read last."""

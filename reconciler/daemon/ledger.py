@@ -100,7 +100,8 @@ class Ledger:
         if account.flapping_since is not None:
             return (
                 f"it was healed {self.patience.most_heals} times within {self.patience.within / 60:g} minutes and "
-                "changed again each time: find out who changes it, then release it or change the files"
+                "changed again each time: find out who changes it, then change the files or run: "
+                f"reconcile daemon --release {subject}"
             )
         if self._clock() < account.retry_at:
             return f"healing failed {account.failures} times, tried again later: {account.error}"
@@ -109,7 +110,8 @@ class Ledger:
     def why_not_at_all(self, digest: str) -> str | None:
         """Why this configuration as a whole is not applied; None when it may be."""
         if digest and digest == self._book.barred:
-            return f"it was rolled back ({self._book.barred_error}); change the files, or release it"
+            why = f"it was rolled back ({self._book.barred_error})"
+            return f"{why}; change the files, or run: reconcile daemon --release all"
         return None
 
     def next_try(self) -> float | None:

@@ -8,8 +8,8 @@ round, and a wish to stop waits for neither, but for what is being written.
 
 Broken files leave the last good configuration live, a failed apply has been rolled back, and both are told. What may go
 away by itself (another apply holds the lock, the runtime does not answer) is tried again, later each time; so is an
-error that nobody has thought of, with its traceback. Only the loss of the lease ends it, and whoever set `stop`. It
-prints nothing: whoever runs it is told of each `Notice`.
+error that nobody has thought of, with its traceback. What ends it is whoever set `stop`, the loss of the lease, and a
+round that hangs. It prints nothing: whoever runs it is told of each `Notice`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -33,6 +33,7 @@ from reconciler.daemon.lease import LeaseLostError
 from reconciler.daemon.ledger import take_releases
 from reconciler.daemon.notices import Failed
 from reconciler.daemon.planner import Planner, Word
+from reconciler.daemon.pulse import Pulse
 from reconciler.daemon.rounds import Rounds, Tell
 from reconciler.daemon.unrest import Unrest
 from reconciler.daemon.watch import Watcher
@@ -50,6 +51,8 @@ LAST_RETRY = 60.0
 LOOK_EVERY = 2.0
 #: Seconds after a word was said at once until everything is read to confirm it.
 CONFIRM_AFTER = 2.0
+#: Seconds that the last round gets to end, once it writes nothing any more, so that it can be told how it ended.
+LAST_WORD = 1.0
 #: Seconds that a thread keeps the interpreter while a round goes on. Looking at the files gives it away hundreds of
 #: times, and with the usual 5 ms would wait a second to get it back.
 SWITCH_INTERVAL = 0.0005
@@ -81,13 +84,15 @@ class Wish:
 @dataclass(frozen=True, slots=True)
 class Outside:
     """What the loop has of the process around it. `interval`: seconds between rounds when nothing is saved (None: no
-    such rounds). `check` raises LeaseLostError, `beat` says that it is alive, `releases` is where requests lie."""
+    such rounds). `check` raises LeaseLostError, `beat` says that it is alive, `releases` is where requests lie, `pulse`
+    has the signs of life of a round."""
 
     wish: Wish
     interval: float | None = None
     check: Callable[[], None] = lambda: None
     beat: Callable[[], None] = lambda: None
     releases: Path | None = None
+    pulse: Pulse = field(default_factory=Pulse)
 
 
 def _giving_way(act: Callable[[], T]) -> T:
@@ -122,7 +127,7 @@ class Loop:
         self._look_error: str | None = None
 
     def run(self) -> None:
-        """Until the wish to stop, and the end of what is being written. Raises LeaseLostError."""
+        """Until the wish to stop, and the end of what is being written. Raises LeaseLostError, RoundHangsError."""
         watcher = Watcher(self._feed.watched, self._wish.bell.ring) if self._feed.watched else None
         self._feed.start(self._wish.bell.ring, self._tell)
         if watcher is not None:
@@ -137,7 +142,7 @@ class Loop:
             self._feed.stop()
             if watcher is not None:
                 watcher.stop()
-            self._rounds.settle()
+            self._settle()
 
     def round(self, *, has_news: bool) -> bool:
         """One round, to its end; true when nothing stood in its way. Errors are told, never raised, but for the
@@ -155,6 +160,7 @@ class Loop:
         run = partial(
             self._rounds.run, has_news=has_news, reads=self._round_reads, is_in_vain=self._is_in_vain
         )
+        self._outside.pulse.sign()
         self._round = Meanwhile(partial(_giving_way, run), ring=self._wish.bell.ring, name="round")
 
     def _is_in_vain(self) -> bool:
@@ -171,10 +177,20 @@ class Loop:
             self._is_stale = self._is_stale or self._round_reads
         return is_done
 
+    def _settle(self) -> None:
+        """Wait for what is being written, and tell what became of it."""
+        while not self._rounds.settle(within=LOOK_EVERY):
+            self._outside.pulse.check()
+            self._outside.beat()
+        if self._round is not None and self._round.ends(within=LAST_WORD):
+            self._end_round()
+
     # -- waiting -------------------------------------------------------------------------------------------------------
 
     def _wait_and_act(self) -> None:
         self._wish.bell.wait(self._patience())
+        if self._round is not None and not self._round.is_done:
+            self._outside.pulse.check()
         self._outside.beat()
         self._outside.check()
         if self._wish.stop:
@@ -274,12 +290,15 @@ class Loop:
         except (LockedError, TargetError, GitError) as error:
             self._try_again(str(error))
         except (JournalError, HoldError, SecretError, OSError) as error:
-            self._tell(Failed(str(error), None))
+            self._tell(Failed(str(error), None, is_last=self._wish.stop))
         except Exception as error:  # noqa: BLE001 - told with its traceback; a watcher outlives it
             self._try_again(f"{type(error).__name__}: {error}", traceback.format_exc())
         return None
 
     def _try_again(self, error: str, trace: str | None = None) -> None:
+        if self._wish.stop:
+            self._tell(Failed(error, None, trace, is_last=True))
+            return
         self._due_in(self._retry_in * random.SystemRandom().uniform(0.9, 1.1))
         self._tell(Failed(error, self._retry_in, trace))
         self._retry_in = min(LAST_RETRY, self._retry_in * 2)

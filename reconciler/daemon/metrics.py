@@ -138,11 +138,14 @@ class Metrics:
     @take.register
     def _(self, notice: notices.Broken) -> None:
         self._is_good.set(0)
-        self._broken = f"the files are broken: {causes_first(notice.diagnostics)[0].message}"
+        first = causes_first(notice.diagnostics)[0]
+        where = f"{first.position}: " if first.position and first.position.line else ""
+        self._broken = f"the files are broken: {where}{first.message}"
 
     @take.register
     def _(self, notice: notices.Blocked) -> None:
-        self._blocked = f"guardrails stand against the plan: {causes_first(notice.diagnostics)[0].message}"
+        why = notice.why[0].lower() + notice.why[1:]
+        self._blocked = f"{why}: {causes_first(notice.diagnostics)[0].message}"
 
     @take.register
     def _(self, notice: notices.Failed) -> None:

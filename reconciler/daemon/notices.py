@@ -29,6 +29,11 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class Mended:
+    """The files had been broken, and are in use again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """The files can be applied, but not all is well: secrets that nobody here can open and compare, moves of mail that
     are refused, names that will go. Told when it is another list than before."""
@@ -39,7 +44,9 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Live is what the files declare."""
+    """Live is what the files declare, but for those of `held` resources that differ."""
+
+    held: tuple[Key, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +77,18 @@ class Flapping:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Guardrails stand against the plan; nothing is applied until the files, the waivers or the policies change."""
+    """Guardrails stand against the plan, or what is live is another environment's; nothing is applied until that is
+    settled."""
 
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[Path, str]
+
+    @property
+    def why(self) -> str:
+        """Which of both it is."""
+        if any(one.code == "other-environment" for one in self.diagnostics):
+            return "The state belongs to another environment"
+        return "Guardrails stand against the plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +125,12 @@ class Applied:
 @dataclass(frozen=True, slots=True)
 class Failed:
     """Nothing could be done; tried again in `retry_in` seconds, or at the next change when None. `trace` is there when
-    nobody had thought of the error."""
+    nobody had thought of the error. `is_last`: it ends, so this is tried again by whoever comes next."""
 
     error: str
     retry_in: float | None
     trace: str | None = None
+    is_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +203,7 @@ class Stopping:
 Notice = (
     Recovered
     | Broken
+    | Mended
     | Warned
     | Unchanged
     | Found

@@ -28,6 +28,7 @@ from reconciler.model import Desired, Diagnostic, Hold, Key, LiveState, Plan, Re
 from reconciler.pipeline import NO_INPUTS, Planned, Rejected, has_errors
 from reconciler.planning.moves import move_problems
 from reconciler.planning.plan import make_plan
+from reconciler.planning.taken import NAME_TAKEN, taken_names
 from reconciler.targets.target import Reader
 from schemas.v1.base import Spec
 from schemas.v1.certificate import Certificate
@@ -58,15 +59,21 @@ class View:
     holds: tuple[Hold, ...] = ()
     moves: tuple[Diagnostic, ...] = ()
 
+    @property
+    def taken(self) -> tuple[Diagnostic, ...]:
+        """Those of them that ask for a name of another live resource, for which the files are not used at all."""
+        return tuple(move for move in self.moves if move.code == NAME_TAKEN)
+
     def narrowed(self, selection: Selection) -> Plan:
         """The same for a part of the estate. Raises SelectionError."""
-        return make_plan(
+        plan = make_plan(
             self.planned.desired,
             self.planned.live,
             digests=self.good.digests,
             selection=selection,
             holds=self.holds,
         )
+        return replace(plan, environment=self.planned.plan.environment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,14 @@ class Planner:
         return self._last is not None
 
     def read(self) -> Good | Rejected:
-        """Read the files. Raises TargetError, GitError."""
+        """Read the files; again when they refer to others than before, which count as looked at only from then on.
+        Raises TargetError, GitError."""
+        found = self._read()
+        while isinstance(found, Good) and self._feed.refer_to(referred_files(found.desired)):
+            found = self._read()
+        return found
+
+    def _read(self) -> Good | Rejected:
         with self._lock:
             self._saved.begin_reading()
         with self._feed.open() as source:
@@ -125,6 +139,7 @@ class Planner:
         seen = self._live.refresh(_specs(good.desired))
         holds = self._holds()
         plan = make_plan(good.desired, seen.live, digests=good.digests, holds=holds)
+        plan = replace(plan, environment=self._inputs.environment)
         planned = Planned(good.desired, seen.live, plan, good.diagnostics, good.loaded.sources, good.digests)
         moves = tuple(move_problems(plan, good.desired, seen.live))
         return View(good, planned, seen, _aim(good), holds, moves)
@@ -134,7 +149,6 @@ class Planner:
         is_new = self._last is None or view.good is not self._last.good
         if is_new:
             self._settle_memory()
-            self._feed.refer_to(referred_files(view.good.desired))
         with self._lock:
             self._last = view
             if is_new:
@@ -186,7 +200,15 @@ class Planner:
         if problems:
             return None
         plan = make_plan(part, theirs, digests=secrets)
-        whole = replace(plan, undeclared=before.undeclared, unreadable=before.unreadable, reach=Reach())
+        if any(taken_names(plan, part, live)):
+            return None
+        whole = replace(
+            plan,
+            undeclared=before.undeclared,
+            unreadable=before.unreadable,
+            reach=Reach(),
+            environment=before.environment,
+        )
         return Word(whole, live)
 
 

@@ -99,12 +99,13 @@ class Rounds:
         lock = apply_lock(self._applier.state.apply_lock, actor=self._applier.author.user)
         with lock if self._healing else nullcontext():
             self._recover(is_in_vain)
+            if is_in_vain():
+                return None
             must_read = reads or self._broken is not None or not self._planner.has_good
             files = self._planner.read() if must_read else None
             if is_in_vain():
                 return None
-            self._tell_files(files, has_news=has_news)
-            view = self._planner.view(files if isinstance(files, Good) else None)
+            view = self._view(files, has_news=has_news)
             with self._writing:
                 if is_in_vain():
                     return None
@@ -112,10 +113,13 @@ class Rounds:
                 self._end(view, time.monotonic() - started, is_success=is_good)
         return is_good
 
-    def settle(self) -> None:
-        """Wait until nothing is being written. Nothing will be once rounds are in vain."""
-        with self._writing:
-            return
+    def settle(self, *, within: float) -> bool:
+        """Wait so many seconds until nothing is being written; true when nothing is. Nothing will be any more once
+        rounds are in vain."""
+        is_settled = self._writing.acquire(timeout=within)
+        if is_settled:
+            self._writing.release()
+        return is_settled
 
     def tell_quick(self, word: Word) -> None:
         """A plan that was made in milliseconds."""
@@ -134,9 +138,20 @@ class Rounds:
                     self._tell(notices.Recovered(report))
                 refuse_unsettled(self._applier.state.journals)
 
+    def _view(self, files: Good | Rejected | None, *, has_news: bool) -> View | None:
+        """What is in use against what is live. Files that ask for a name of another live resource are not used either,
+        as `plan` and `apply` refuse them."""
+        view = None if isinstance(files, Rejected) else self._planner.view(files)
+        if view is not None and files is not None and view.taken:
+            files = Rejected((*view.planned.diagnostics, *view.taken), view.planned.sources)
+        self._tell_files(files, has_news=has_news)
+        return self._planner.view() if isinstance(files, Rejected) else view
+
     def _tell_files(self, files: Good | Rejected | None, *, has_news: bool) -> None:
         """What is wrong with them, if they are not to be used; None: they are what they were."""
         if not isinstance(files, Rejected):
+            if self._broken is not None:
+                self._tell(notices.Mended())
             self._broken = None
         elif has_news or files.diagnostics != self._broken:
             self._broken = files.diagnostics
@@ -158,7 +173,7 @@ class Rounds:
         signature = _signature(plan)
         if plan.is_empty and not plan.unreadable:
             if has_news or signature != self._told:
-                self._tell(notices.Unchanged())
+                self._tell(notices.Unchanged(tuple(change.key for change in plan.held_changes)))
         elif signature != self._told and not self.heals:
             self._tell(notices.Found(plan, self._drifted(plan, view.planned.live)))
         self._told = signature
@@ -277,9 +292,13 @@ class Rounds:
 
 def _signature(plan: Plan) -> object:
     """What a plan would do, so that it is told once."""
-    changes = tuple((change.key, change.action, change.revision, _values(change)) for change in plan.changes)
+    changes, held = map(_wanted, (plan.changes, plan.held_changes))
     owed = tuple((impact.service, impact.action) for impact in (*plan.impacts, *plan.owed))
-    return changes, owed, plan.unreadable
+    return changes, held, owed, plan.unreadable
+
+
+def _wanted(changes: Sequence[Change]) -> object:
+    return tuple((change.key, change.action, change.revision, _values(change)) for change in changes)
 
 
 def _values(change: Change) -> str:

@@ -2,7 +2,7 @@
 
     take the lease (or stand by until it is free)  →  loop  →  give it back
 
-It ends in three ways: it was asked to (0), it lost the lease (1), or it may not wait for it (HeldError).
+It ends in four ways: it was asked to (0), it lost the lease or a round hangs (1), or it may not wait (HeldError).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from reconciler.daemon.events import event_of
 from reconciler.daemon.lease import Lease, LeaseLostError
 from reconciler.daemon.loop import Loop, Wish
 from reconciler.daemon.notices import Notice
+from reconciler.daemon.pulse import RoundHangsError
 from reconciler.daemon.systemd import ServiceManager
 
 #: Seconds between two looks of a standby at the lease.
@@ -79,11 +80,15 @@ def take_lease(lease: Lease, *, wish: Wish, tell: Tell, waits: bool, beat: Calla
 
 
 def serve(loop: Loop, lease: Lease, *, tell: Tell) -> bool:
-    """Run the loop under the lease; true when it was asked to end, false when the lease was lost."""
+    """Run the loop under the lease; true when it was asked to end, false when the lease was lost or a round hangs."""
     try:
         loop.run()
     except LeaseLostError as error:
         tell(notices.LeaseLost(str(error)))
+        return False
+    except RoundHangsError as error:
+        lease.give_back()  # first of all: telling may hang as the round does
+        tell(notices.Failed(str(error), None, is_last=True))
         return False
     finally:
         tell(notices.Stopping())

@@ -104,6 +104,21 @@ class Contents:
             del self._stamps[path]
         return True
 
+    def holds(self, path: str) -> bool:
+        """True of a file that was there at the last call."""
+        return path in self._current
+
+    def follow(self, others: Collection[Path]) -> frozenset[str]:
+        """Remember these instead, as they were at the last call or, those that are new, as they are now; the new
+        ones."""
+        wanted = frozenset(map(str, others))
+        new = wanted - self._current.keys()
+        for path in self._stamps.keys() - wanted:
+            del self._stamps[path]
+        kept = {path: digest for path, digest in self._current.items() if path in wanted}
+        self._current, self._has_looked = kept | {path: self._digest_of(path) for path in new}, True
+        return new
+
     def _files(self) -> Iterator[str]:
         if self._directory is None:
             return

@@ -7,6 +7,7 @@ key is parsed to compare its public half and forgotten. Called by `load`.
 
 from __future__ import annotations
 
+import errno
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.declared.files import absolute, as_declared, read_bytes
 from reconciler.declared.source import Source
+from reconciler.declared.strength import STRONG, weakness
 from reconciler.declared.syntax import error
 from reconciler.expected import ExpectedError
 from reconciler.model import Diagnostic, Key, Resource, Severity
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _CERTIFICATE, _KEY = "certificateFile", "privateKeyFile"
 #: What a declaration leaves to the file that it names.
 FILLED_IN = ("thumbprint", "chain")
+_NAMES_SHOWN = 4
+_USUAL = "make a key that clients know: RSA, or ECDSA with P-256"
 
 
 class _BadFileError(Exception):
@@ -52,9 +56,23 @@ def resolve_certificates(
             spec, found = _resolve(resource, resource.spec, source)
             file = resource.position(_CERTIFICATE)
             positions = {**dict.fromkeys(FILLED_IN, file), **resource.positions}
-            resolved[key] = replace(resource, spec=spec, positions=positions)
+            notes = {**resource.notes, **_notes(spec, source)}
+            resolved[key] = replace(resource, spec=spec, positions=positions, notes=notes)
             problems.extend(found)
     return resolved, problems
+
+
+def _notes(spec: Certificate, source: Source) -> dict[str, str]:
+    """Of the thumbprint: what the certificate says of itself, for whoever reads a plan."""
+    if spec.thumbprint is None or not source.exists(Path(str(spec.certificate_file))):
+        return {}
+    try:
+        ends = _certificate(str(spec.certificate_file), source).not_valid_after_utc
+    except _BadFileError:
+        return {}
+    names = names_in(spec, source)
+    more = [f"and {len(names) - _NAMES_SHOWN} more"] if len(names) > _NAMES_SHOWN else []
+    return {"thumbprint": ", ".join([*names[:_NAMES_SHOWN], *more, f"ends {ends:%Y-%m-%d}"])}
 
 
 def _resolve(resource: Resource, spec: Certificate, source: Source) -> tuple[Certificate, list[Diagnostic]]:
@@ -90,6 +108,9 @@ def _problems(
             "is not the key of this certificate", "name the key that the certificate was made for"
         )
         yield _about(resource, _KEY, key_file, mismatch)
+    if (weak := weakness(_certificates(certificate_file, source))) is not None:
+        hint = f"ask for a new certificate: {STRONG}"
+        yield _about(resource, _CERTIFICATE, certificate_file, _BadFileError(weak, hint))
     if certificate.not_valid_after_utc < datetime.now(UTC):
         expired = _BadFileError(
             f"expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC", "renew it"
@@ -120,13 +141,18 @@ def _thumbprint_problems(
 @lru_cache(maxsize=256)
 def _certificates_of(pem: bytes) -> tuple[PemCertificate, ...]:
     """The certificate, and its chain after it."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509 import load_pem_x509_certificates
 
     try:
-        return tuple(load_pem_x509_certificates(pem))
+        found = tuple(load_pem_x509_certificates(pem))
+        found[0].public_key()  # raises now what it would raise later
+    except UnsupportedAlgorithm:
+        raise _BadFileError("has a key of a kind that cannot serve", _USUAL) from None
     except ValueError:
         hint = "name a PEM file that starts with -----BEGIN CERTIFICATE-----"
         raise _BadFileError("holds no certificate in PEM", hint) from None
+    return found
 
 
 def names_in(spec: Certificate, source: Source) -> tuple[str, ...]:
@@ -183,6 +209,7 @@ def _certificates(file: str, source: Source) -> tuple[PemCertificate, ...]:
 
 
 def _public_half(file: str) -> bytes:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     pem = _read(file, read_bytes)
@@ -197,6 +224,8 @@ def _public_half(file: str) -> bytes:
         raise _BadFileError(
             "is protected by a passphrase", "write it without one, readable by its owner alone"
         ) from None
+    except UnsupportedAlgorithm:
+        raise _BadFileError("is of a kind that cannot serve", _USUAL) from None
     except ValueError:
         hint = "name a PEM file that starts with -----BEGIN PRIVATE KEY-----"
         raise _BadFileError("holds no private key in PEM", hint) from None
@@ -218,4 +247,5 @@ def _read(file: str, read: Callable[[Path], bytes]) -> bytes:
             "does not exist", "a path is relative to this file; create it or correct the path"
         ) from None
     except OSError as failure:
-        raise _BadFileError(f"cannot be read: {failure.strerror}", "check its permissions") from None
+        hint = "name a PEM file" if failure.errno == errno.EINVAL else "check its permissions"
+        raise _BadFileError(f"cannot be read: {failure.strerror}", hint) from None

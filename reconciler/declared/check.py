@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from reconciler.declared.allowances import ALLOW, allowances, unreasoned
+from reconciler.declared.layout import POLICIES
 from reconciler.declared.positions import Document, Mark, Step, Trail, index, path_text
 from reconciler.declared.sentences import Sentence, secret_in_clear, sentence, show
 from reconciler.declared.suggest import did_you_mean
@@ -66,7 +67,7 @@ def is_policy(document: Document, file: Path) -> bool:
     return (
         isinstance(value, dict)
         and str(value.get("apiVersion")).startswith(_POLICIES)
-        and "policies" in file.parent.parts
+        and POLICIES in file.parent.parts
     )
 
 

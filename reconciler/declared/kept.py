@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -18,6 +20,8 @@ import schemas.v1
 
 #: Where the sources are that say what is valid.
 SCHEMAS = Path(schemas.v1.__path__[0])
+#: What nobody used for so long is forgotten: directories come and go, as those of a CI system.
+KEPT = timedelta(days=30)
 
 
 class Kept:
@@ -31,16 +35,18 @@ class Kept:
         """What a former run left; None without."""
         try:
             head, _, body = self._path.read_bytes().partition(b"\n")
+            os.utime(self._path)
         except OSError:
             return None
         return json.loads(body) if head == self._head(body) else None
 
     def write(self, value: Any) -> None:
-        """Leave it for the next run. One that cannot write goes on without."""
+        """Leave it for the next run, and delete what nobody used for long. One that cannot write goes on without."""
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
         body = text.encode("utf-8", errors="surrogatepass")
         with suppress(OSError):
             _replace(self._path, self._head(body) + b"\n" + body)
+            _forget(self._path.parent)
 
     def _head(self, body: bytes) -> bytes:
         return self._form + hashlib.sha256(body).hexdigest().encode()
@@ -53,6 +59,13 @@ def sources_digest(*packages: Path) -> str:
         for source in sorted(package.glob("*.py")):
             total.update(source.read_bytes())
     return total.hexdigest()
+
+
+def _forget(directory: Path) -> None:
+    before = time.time() - KEPT.total_seconds()
+    for path in directory.iterdir():
+        if path.is_file() and path.stat().st_mtime < before:
+            path.unlink()
 
 
 def _replace(path: Path, content: bytes) -> None:

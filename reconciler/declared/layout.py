@@ -2,7 +2,7 @@
 
 A directory with both is layered, and nothing of it is read before an environment is chosen: by name, or by giving
 `DIR/overlays/NAME` as the directory. `DIR/base` stands for DIR, since the base alone is never planned. Called by
-`load`, and by whoever has to know what a directory belongs to.
+`load`, and by whoever has to know what a directory belongs to. Where the two disagree nothing is read.
 """
 
 from __future__ import annotations
@@ -11,14 +11,20 @@ import os
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from reconciler.declared.source import Source
 from reconciler.declared.suggest import did_you_mean
 from reconciler.declared.syntax import error
+from reconciler.expected import ExpectedError
 from reconciler.model import Diagnostic, Position, Severity
 
 BASE, OVERLAYS = "base", "overlays"
+#: Where an environment is named beside the directory.
+OPTION, VARIABLE = "--environment", "RECONCILE_ENVIRONMENT"
+EITHER = f"{OPTION} or {VARIABLE}"
+#: Where an estate keeps guardrails of its own.
+POLICIES = "policies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +44,32 @@ class Layout:
     problems: tuple[Diagnostic, ...] = ()
 
 
-def locate(directory: Path, environment: str | None) -> tuple[Path, str | None]:
+class EnvironmentClashError(ExpectedError):
+    """The directory is one environment, and another one is chosen."""
+
+
+def locate(directory: Path, environment: str | None, *, said: str = EITHER) -> tuple[Path, str | None]:
     """The directory that holds base/ and overlays/, and the environment, when given one of its overlays, or its base;
-    else the two as they are."""
+    else the two as they are. `said`: where `environment` comes from, for EnvironmentClashError, which is raised when
+    the directory is an overlay of another one."""
     whole = Path(os.path.abspath(directory))  # noqa: PTH100 - resolve() would follow symbolic links
     if whole.name == BASE and (whole.parent / OVERLAYS).is_dir():
         is_plain = len(directory.parts) > 1 and directory.parts[-1] == BASE
         return (directory if is_plain else whole).parent, environment
     if whole.parent.name != OVERLAYS or not (whole.parent.parent / BASE).is_dir():
         return directory, environment
+    if environment not in (None, whole.name):
+        raise EnvironmentClashError(clash(directory, whole.name, environment, said=said))
     is_plain = len(directory.parts) > 2 and directory.parts[-2] == OVERLAYS
-    return (directory if is_plain else whole).parent.parent, environment or whole.name
+    return (directory if is_plain else whole).parent.parent, whole.name
+
+
+def clash(directory: PurePath, named: str, environment: str | None, *, said: str) -> str:
+    """What to say of a directory that is the overlay `named`, when `said` chooses another environment."""
+    return (
+        f"{directory} is the environment {named}, and {said} says {environment}; nothing was read: "
+        f"name the directory {directory.parent / str(environment)}, or leave {said} out"
+    )
 
 
 def layout(source: Source, environment: str | None) -> Layout | Diagnostic:

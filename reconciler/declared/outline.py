@@ -18,7 +18,8 @@ from typing import Any
 
 from reconciler.declared.files import find, read_bytes
 from reconciler.declared.kept import SCHEMAS, Kept, sources_digest
-from reconciler.declared.layout import Inputs, locate
+from reconciler.declared.layout import POLICIES, Inputs, layout, locate
+from reconciler.declared.source import DirectorySource
 from reconciler.model import Allowance, Desired, Diagnostic, Key, Position, Resource, Severity
 from reconciler.secret import SecretRef
 
@@ -39,11 +40,13 @@ class Outlined:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Every declared resource, the digest of them all, and what a plan remarks about fields that nobody acts on."""
+    """Every declared resource, the digest of them all, what a plan remarks about the files; which of the
+    environments it is."""
 
     configuration_digest: str
     resources: Mapping[Key, Outlined]
     remarks: tuple[Diagnostic, ...]
+    environment: str | None = None
 
 
 class OutlineFile:
@@ -52,16 +55,24 @@ class OutlineFile:
 
     def __init__(self, cache: Path, directory: Path, inputs: Inputs) -> None:
         root, environment = locate(directory, inputs.environment)
+        self._environment = environment
+        self._source = DirectorySource(root)
         self._files = {root / name: _hash(root / name) for name in find(root)}
-        said = [str(root), environment, sorted(inputs.variables.items())]
+        self._read = _files_read(self._source, environment)
+        said = [
+            str(root),
+            environment,
+            sorted(inputs.variables.items()),
+            self._read and sorted(map(str, self._read)),
+        ]
         files = [(str(path), content) for path, content in self._files.items()]
         self._bound = hashlib.sha256(json.dumps([said, files]).encode()).hexdigest()
-        about = f"{root.absolute()}\0{environment or ''}"
+        about = "\0".join([str(root), str(root.absolute()), environment or ""])
         self._kept = Kept(cache, "outline", about, form=f"{VERSION} {sources_digest(*_SOURCES)}")
 
     def find(self, *, now: datetime) -> Outline | None:
         """What a former run left, when it still holds."""
-        found = self._kept.read()
+        found = None if self._read is None else self._kept.read()
         if found is None or found["bound"] != self._bound:
             return None
         if found["until"] is not None and now >= datetime.fromisoformat(found["until"]):
@@ -77,21 +88,26 @@ class OutlineFile:
                 for kind, name, digest, protected, secrets in found["resources"]
             },
             tuple(_diagnostic(remark) for remark in found["remarks"]),
+            self._environment,
         )
 
     def keep(self, desired: Desired, *, files: Mapping[Path, str], remarks: Iterable[Diagnostic]) -> None:
-        """Leave the outline of what was read from `files` (path → content hash), unless they have changed since, or
-        time alone may change what is planned."""
-        if any(self._files.get(path) != content for path, content in files.items()):
+        """Leave the outline of what was read from `files` (path → content hash), unless these are not the files that
+        are there, or time alone may change what is planned."""
+        if self._read is None or files != {path: self._files.get(path) for path in self._read}:
             return
         if any(resource.lifecycle.renamed_from for resource in desired.resources.values()):
             return
-        certificates, until = _certificates(desired.resources.values())
+        certificates = _Certificates(desired.resources.values())
+        witnesses = certificates.witnesses()
+        if not certificates.are_still(self._source) or certificates.witnesses() != witnesses:
+            return
+        until = certificates.end()
         self._kept.write(
             {
                 "bound": self._bound,
                 "until": until and until.isoformat(),
-                "witnesses": [(str(path), *_witness(path)) for path in certificates],
+                "witnesses": witnesses,
                 "digest": desired.digest,
                 "resources": [_row(resource, desired) for resource in desired.resources.values()],
                 "remarks": [_remark(remark) for remark in remarks],
@@ -111,15 +127,49 @@ def _witness(path: Path) -> tuple[str, int]:
         return "", 0
 
 
-def _certificates(resources: Iterable[Resource]) -> tuple[list[Path], datetime | None]:
-    """The files that certificates come from, and when the first of these ends."""
-    from reconciler.declared.certificates import not_after
-    from schemas.v1.certificate import Certificate
+def _files_read(source: DirectorySource, environment: str | None) -> frozenset[Path] | None:
+    """The files that a whole reading takes; None when it takes none, or when the estate has policies of its own, which
+    are asked at every plan."""
+    has_policies = POLICIES in source.directories(source.root) and source.yaml_files(source.root / POLICIES)
+    chosen = layout(source, environment)
+    if has_policies or isinstance(chosen, Diagnostic) or chosen.problems:
+        return None
+    return frozenset([*chosen.files, *(chosen.patches or ())])
 
-    specs = [resource.spec for resource in resources if isinstance(resource.spec, Certificate)]
-    files = {(spec.certificate_file, spec.private_key_file) for spec in specs if spec.certificate_file}
-    until = min((not_after(certificate) for certificate, _ in files if certificate), default=None)
-    return sorted({Path(path) for pair in files for path in pair if path}), until
+
+class _Certificates:
+    """The declared certificates that come from files. Needs the models."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        from schemas.v1.certificate import Certificate
+
+        self._resources = {
+            resource.key: resource
+            for resource in resources
+            if isinstance(resource.spec, Certificate) and resource.spec.certificate_file
+        }
+        specs = [
+            resource.spec for resource in self._resources.values() if isinstance(resource.spec, Certificate)
+        ]
+        self._files = {str(spec.certificate_file) for spec in specs}
+        self._keys = {str(spec.private_key_file) for spec in specs}
+
+    def witnesses(self) -> list[tuple[str, str, int]]:
+        """Every file, what it holds and who may read it."""
+        return [(path, *_witness(Path(path))) for path in sorted(self._files | self._keys)]
+
+    def are_still(self, source: DirectorySource) -> bool:
+        """True when the files mean what they meant when they were read for the plan."""
+        from reconciler.declared.certificates import resolve_certificates
+
+        found, problems = resolve_certificates(self._resources, source)
+        return not problems and found == self._resources
+
+    def end(self) -> datetime | None:
+        """When the first of them ends."""
+        from reconciler.declared.certificates import not_after
+
+        return min(map(not_after, self._files), default=None)
 
 
 def _row(resource: Resource, desired: Desired) -> list[Any]:

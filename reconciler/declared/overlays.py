@@ -54,8 +54,9 @@ def combine(base: Sequence[Item], patches: Sequence[Item]) -> Combined:
             known[name].append(item)
     patched: dict[int, Item | None] = {}
     added: list[Item] = []
+    patching = _Patching(known, patched, {}, added, combined.problems)
     for patch in patches:
-        _Patching(known, patched, added, combined.problems).patch(patch)
+        patching.patch(patch)
     left = (patched.get(id(item), item) for item in base)
     combined.items = [*(item for item in left if item is not None), *added]
     return combined
@@ -63,10 +64,12 @@ def combine(base: Sequence[Item], patches: Sequence[Item]) -> Combined:
 
 @dataclass(frozen=True, slots=True)
 class _Patching:
-    """Meets one patch with its base document; `patched` maps a base item's identity to what became of it."""
+    """Meets one patch with its base document; `patched` maps a base item's identity to what became of it, `patches` to
+    the document that changed it."""
 
     known: dict[Name, list[Item]]
     patched: dict[int, Item | None]
+    patches: dict[int, Item]
     added: list[Item]
     problems: list[Diagnostic]
 
@@ -81,9 +84,11 @@ class _Patching:
         elif len(targets) > 1:
             self._refuse_many(patch, targets)
         elif targets and id(targets[0]) in self.patched:
-            message = f"{'/'.join(name or ())} is changed by two documents of this overlay"
+            first = _position(self.patches[id(targets[0])], ())
+            message = f"{_named(name)} is changed by two documents of this overlay; the first is at {first}"
             self._refuse(patch, (), message, "make one document of the two")
         elif targets:
+            self.patches[id(targets[0])] = patch
             targets[0].declaration = None  # what it declares without the patch, from an earlier reading
             self.patched[id(targets[0])] = None if word else self._merged(targets[0], patch)
         elif word is not None:

@@ -2,14 +2,14 @@
 
 Fields that are declared and not acted on yet, TLS that cannot come about, mail that nobody can send. Each is said once
 in a run, however many resources it is about. Reads the certificate files that the estate names, nothing else; called
-by `validate`, and for the first of these by `plan`.
+by `validate`, `plan` and `apply`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from reconciler.declared.certificates import names_in
@@ -115,11 +115,14 @@ def _covers(name: str, wanted: str) -> bool:
 
 
 def _without_certificate(desired: Desired, names: Names) -> Iterator[Diagnostic]:
+    theirs: dict[str, Names] = defaultdict(dict)
+    for key, found in names.items():
+        theirs[key.name.partition("/")[0]][key] = found
     for key, resource in desired.resources.items():
         if not isinstance(resource.spec, Server):
             continue
         for kind, protocol, service in _SETTINGS:
-            if _starts(resource.spec, service) and not _is_secured(desired, key.name, protocol, names=names):
+            if _starts(resource.spec, service) and not _is_secured(desired, protocol, theirs[key.name]):
                 declared = desired.resources.get(Key(kind, key.name))
                 settings = declared.spec if declared else KINDS[kind].spec()
                 if isinstance(settings, ImapSettings | PopSettings) and settings.ssl_bindings:
@@ -134,13 +137,12 @@ def _starts(server: Server, service: str) -> bool:
     return found.startup_type is StartupType.AUTOMATIC
 
 
-def _is_secured(desired: Desired, server: str, protocol: str, *, names: Names) -> bool:
-    """A certificate is enabled for the protocol, or is a wildcard, which is chosen by its name alone."""
+def _is_secured(desired: Desired, protocol: str, names: Names) -> bool:
+    """A certificate of the server is enabled for the protocol, or is a wildcard, which is chosen by its name alone."""
     return any(
         protocol in getattr(desired.resources[key].spec, "services", ())
         or any(name.startswith("*.") for name in found)
         for key, found in names.items()
-        if key.name.startswith(f"{server}/")
     )
 
 
@@ -149,12 +151,13 @@ def _is_secured(desired: Desired, server: str, protocol: str, *, names: Names) -
 
 def _unknown_domains(desired: Desired) -> Iterator[Diagnostic]:
     accepted = frozenset(_accepted(resource.spec for resource in desired.resources.values()))
+    is_known = cache(partial(_is_accepted, accepted=accepted))
     told: set[str] = set()
     for key, resource in desired.resources.items():
         if not isinstance(resource.spec, Mailbox):
             continue
         domain = resource.spec.primary_smtp_address.rpartition("@")[2].lower()
-        if domain not in told and not _is_accepted(domain, accepted):
+        if domain not in told and not is_known(domain):
             if not resource.allows("unknown-domain"):
                 told.add(domain)
             message = f"{key}: no AcceptedDomain covers {domain}, so no mail arrives for it"

@@ -15,14 +15,19 @@ _INDENT_HINT = (
 _VARIABLE_HINT = 'inside { } and [ ] a reference needs quotes: "${name}"'
 _SPECIAL_HINT = "put the value in quotes"
 
+_COLON = "found unexpected ':'"
+#: In the hint, until what is said is known. Nothing but an address is repeated: it may be a secret.
+_ADDRESS = "127.0.0.1:10993"
+_IS_ADDRESS = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}:\d{1,5}", re.ASCII)
+
 _SENTENCES: dict[str, tuple[str, str]] = {
     "mapping values are not allowed in this context": (
         "a colon stands where no key can be",
         "check the indentation of this line and the one above, or put a value that holds a colon in quotes",
     ),
-    "found unexpected ':'": (
+    _COLON: (
         "a value with a colon needs quotes inside [ ] and { }",
-        'write ["127.0.0.1:10993"], or each value on a line of its own: - 127.0.0.1:10993',
+        f'write ["{_ADDRESS}"], or each value on a line of its own: - {_ADDRESS}',
     ),
     "did not find expected key": ("this line does not belong to the mapping above it", _INDENT_HINT),
     "did not find expected '-' indicator": (
@@ -116,6 +121,8 @@ def scanner_error(failure: Exception, content: bytes, file: Path) -> Diagnostic:
     message, hint = _SENTENCES.get(
         problem, (f"not valid YAML: {problem}", "check this line and the one above")
     )
+    if problem == _COLON and (address := _address_at(content, position)) is not None:
+        hint = hint.replace(_ADDRESS, address)
     if _has_bare_reference(content, position.line):
         hint = _VARIABLE_HINT
     return error("yaml-syntax", message, position, hint)
@@ -123,9 +130,18 @@ def scanner_error(failure: Exception, content: bytes, file: Path) -> Diagnostic:
 
 def _has_bare_reference(content: bytes, line: int) -> bool:
     """True when a `${name}` without quotes ended a flow mapping too early, or started one."""
+    return re.search(r"[{\[].*[^\"'$]\$\{", _line(content, line)) is not None
+
+
+def _line(content: bytes, number: int) -> str:
     lines = content.decode("utf-8").splitlines()
-    text = lines[line - 1] if line <= len(lines) else ""
-    return re.search(r"[{\[].*[^\"'$]\$\{", text) is not None
+    return lines[number - 1] if number <= len(lines) else ""
+
+
+def _address_at(content: bytes, position: Position) -> str | None:
+    """The IPv4 address with a port that the position is in."""
+    found = _IS_ADDRESS.finditer(_line(content, position.line))
+    return next((one[0] for one in found if one.start() < position.column <= one.end()), None)
 
 
 def _cause(failure: Exception, problem: str) -> LineColumn | None:

@@ -139,7 +139,7 @@ def _functions(cel: Any) -> list[Any]:
         (functions.limit, number, ((text,), (number,), (null,))),
         (functions.span, cel.Type.DURATION, ((text,),)),
         (functions.covers, cel.Type.BOOL, ((text, text),)),
-        (functions.addresses, number, ((text,),)),
+        (functions.addresses, number, ((text,), (cel.Type.LIST,))),
     )
     return [_declaration(cel, function, result, overloads) for function, result, overloads in rows]
 

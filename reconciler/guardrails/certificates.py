@@ -59,11 +59,14 @@ _UNKNOWN: Facts = {
 
 @lru_cache(maxsize=256)
 def _of_pem(pem: bytes) -> Facts:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509 import load_pem_x509_certificate
 
     found = load_pem_x509_certificate(pem)
-    key = found.public_key()
-    hashing = found.signature_hash_algorithm
+    try:
+        key = found.public_key()
+    except UnsupportedAlgorithm as error:
+        raise ValueError(str(error)) from error
     return {
         "names": _names(found),
         "notBefore": found.not_valid_before_utc.isoformat(),
@@ -74,10 +77,20 @@ def _of_pem(pem: bytes) -> Facts:
         .removesuffix("PublicKey")
         .removesuffix("EllipticCurve"),
         "keyBits": getattr(key, "key_size", None),
-        "signatureHash": hashing.name if hashing else None,
+        "signatureHash": _signature_hash(found),
         "subject": found.subject.rfc4514_string(),
         "issuer": found.issuer.rfc4514_string(),
     }
+
+
+def _signature_hash(certificate: PemCertificate) -> str | None:
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        hashing = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return None
+    return hashing.name if hashing else None
 
 
 def _names(certificate: PemCertificate) -> list[JsonValue]:

@@ -82,69 +82,113 @@ class Expected(Words):
 class MatchDocument(Model):
     """`match`."""
 
-    each: Each = Each.RESOURCE
-    kinds: tuple[KindName, ...] = ()
-    names: tuple[Text, ...] = ()
-    labels: dict[Text, Text] = Field(default_factory=dict)
+    each: Annotated[Each, Field(description="What is looked at, one at a time.")] = Each.RESOURCE
+    kinds: Annotated[
+        tuple[KindName, ...], Field(description="Only these kinds; none given: every kind.")
+    ] = ()
+    names: Annotated[
+        tuple[Text, ...],
+        Field(description="Only live names that one of these globs matches, such as ex01/*."),
+    ] = ()
+    labels: dict[Text, Text] = Field(
+        default_factory=dict,
+        description="Only what has these labels, of its own, of its server or of the run.",
+    )
+
+
+_API_VERSION = Field(description="The version of policy files that this is written in.")
+_KIND = Field(description="Which of the documents of policy files this is.")
 
 
 class PolicyDocument(Model):
     """One rule."""
 
-    api_version: PolicyApiVersion
-    kind: PolicyKind
-    id: Name
-    title: Text
-    severity: SeverityName
-    match: MatchDocument = Field(default_factory=MatchDocument)
-    when: Text | None = None
-    require: Text
-    at: tuple[Text, ...] = ()
-    message: Text
-    remedy: Text | None = None
-    fact: Text | None = None
-    docs: Line | None = None
+    api_version: Annotated[PolicyApiVersion, _API_VERSION]
+    kind: Annotated[PolicyKind, _KIND]
+    id: Annotated[
+        Name,
+        Field(description="Its name in findings, waivers and tests. An estate's replaces a shipped one."),
+    ]
+    title: Annotated[Text, Field(description="What it tells of, in a few words.")]
+    severity: Annotated[
+        SeverityName,
+        Field(description="What a finding does to a plan: error, it is not applied; warning, it is told."),
+    ]
+    match: MatchDocument = Field(
+        default_factory=MatchDocument, description="What it looks at. Not given: every resource."
+    )
+    when: Annotated[
+        Text | None,
+        Field(description="An expression: it is asked only where this is true. Null: everywhere."),
+    ] = None
+    require: Annotated[Text, Field(description="An expression that is true of what is good.")]
+    at: Annotated[
+        tuple[Text, ...],
+        Field(description="Fields that a finding points at: the first of them that the file declares."),
+    ] = ()
+    message: Annotated[
+        Text, Field(description="What a finding says; expressions may stand in braces, and {{ is a brace.")
+    ]
+    remedy: Annotated[Text | None, Field(description="How to go on.")] = None
+    fact: Annotated[Text | None, Field(description="Why: what Exchange documents of it.")] = None
+    docs: Annotated[Line | None, Field(description="A page that says more.")] = None
 
 
 class WaiverDocument(Model):
     """An exception to one rule."""
 
-    api_version: PolicyApiVersion
-    kind: PolicyKind
-    policy: Name
-    resource: Line
-    reason: Text
-    expires: Day
+    api_version: Annotated[PolicyApiVersion, _API_VERSION]
+    kind: Annotated[PolicyKind, _KIND]
+    policy: Annotated[Name, Field(description="Id of the policy that it is about.")]
+    resource: Annotated[
+        Line, Field(description="What is let through: a subject such as ImapSettings/ex01, or a glob.")
+    ]
+    reason: Annotated[Text, Field(description="Why that is well for the time being.")]
+    expires: Annotated[Day, Field(description="Its last day, in UTC.")]
 
 
 class CaseResourceDocument(Model):
     """A resource of a case, by its live name."""
 
-    kind: KindName
-    name: Line
-    spec: dict[Text, Any] = Field(default_factory=dict)
-    labels: dict[Text, Text] = Field(default_factory=dict)
-    certificate: dict[Text, Any] | None = None
+    kind: Annotated[KindName, Field(description="Its kind.")]
+    name: Annotated[Line, Field(description="Its live name, such as ex01/mail.")]
+    spec: dict[Text, Any] = Field(
+        default_factory=dict, description="Its fields; what is not given has its default."
+    )
+    labels: dict[Text, Text] = Field(default_factory=dict, description="Its labels.")
+    certificate: Annotated[
+        dict[Text, Any] | None, Field(description="What a file would say of a certificate, such as notAfter.")
+    ] = None
 
 
 class CaseDocument(Model):
     """One case of a test."""
 
-    name: Text
-    resources: tuple[CaseResourceDocument, ...] = ()
-    live: tuple[CaseResourceDocument, ...] | None = None
-    plan: dict[Text, Any] = Field(default_factory=dict)
-    now: Time = datetime.fromisoformat("2026-01-01T00:00:00Z")
-    environment: dict[Text, Text] = Field(default_factory=dict)
-    expect: Expected
-    subjects: tuple[Line, ...] | None = None
-    message: Text | None = None
+    name: Annotated[Text, Field(description="What is tried.")]
+    resources: Annotated[tuple[CaseResourceDocument, ...], Field(description="What is declared.")] = ()
+    live: Annotated[
+        tuple[CaseResourceDocument, ...] | None,
+        Field(description="What is live before. Null: what is declared."),
+    ] = None
+    plan: dict[Text, Any] = Field(
+        default_factory=dict,
+        description="Members of the plan's JSON that take the place of those of the plan.",
+    )
+    now: Annotated[Time, Field(description="The time at which it is judged.")] = datetime.fromisoformat(
+        "2026-01-01T00:00:00Z"
+    )
+    environment: dict[Text, Text] = Field(default_factory=dict, description="The labels of the run.")
+    expect: Annotated[Expected, Field(description="Whether the policy finds nothing, or something.")]
+    subjects: Annotated[
+        tuple[Line, ...] | None, Field(description="What it finds, exactly. Null: whatever it is.")
+    ] = None
+    message: Annotated[Text | None, Field(description="A part of what one of the findings says.")] = None
 
 
 class PolicyTestDocument(Model):
     """The tests of one policy."""
 
-    api_version: PolicyApiVersion
-    kind: PolicyKind
-    policy: Name
-    cases: tuple[CaseDocument, ...]
+    api_version: Annotated[PolicyApiVersion, _API_VERSION]
+    kind: Annotated[PolicyKind, _KIND]
+    policy: Annotated[Name, Field(description="Id of the policy that is tried.")]
+    cases: Annotated[tuple[CaseDocument, ...], Field(description="What is tried, one estate each.")]

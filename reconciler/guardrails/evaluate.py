@@ -17,11 +17,14 @@ from reconciler.declared.syntax import error
 from reconciler.guardrails.allowed import allow
 from reconciler.guardrails.cel import CelValueError, Expression, Variables
 from reconciler.guardrails.estate import Estate, FactsOf, facts_of_file
+from reconciler.guardrails.files import SHIPPED
 from reconciler.guardrails.policy import Message, Policy, PolicySet, Scope
 from reconciler.guardrails.subjects import Subject, Subjects
 from reconciler.guardrails.waivers import waive
 from reconciler.model import Desired, Diagnostic, LiveState, Plan
 from reconciler.verdict import Finding, Verdict
+
+_ITEMS_SHOWN = 20  # of a list in a message
 
 
 class Planned(Protocol):
@@ -101,9 +104,15 @@ def _failure(policy: Policy, subject: Subject, failure: CelValueError) -> Diagno
 
 def _diagnostic(policy: Policy, subject: Subject) -> Diagnostic:
     message = f"{subject.name}: {_rendered(policy.message, subject.variables)}"
-    hints = (policy.remedy, f"see {policy.docs}" if policy.docs else None)
-    hint = "; ".join(part for part in hints if part)
+    hint = "; ".join(part for part in (policy.remedy, _more_about(policy)) if part)
     return Diagnostic(policy.id, policy.severity, message, subject.position(policy.at), hint or None)
+
+
+def _more_about(policy: Policy) -> str | None:
+    """The page of a shipped policy is not in the repository of an estate; `explain` tells all of it."""
+    if policy.position.file.is_relative_to(SHIPPED):
+        return f"more: reconcile explain {policy.id}"
+    return f"see {policy.docs}" if policy.docs else None
 
 
 def _rendered(message: Message, variables: Variables) -> str:
@@ -124,7 +133,8 @@ def _text(value: object) -> str:
         case bool() | None:
             return {True: "true", False: "false", None: "null"}[value]
         case list():
-            return ", ".join(map(_text, value))
+            more = [f"and {len(value) - _ITEMS_SHOWN:,} more"] if len(value) > _ITEMS_SHOWN else []
+            return ", ".join([*map(_text, value[:_ITEMS_SHOWN]), *more])
         case datetime():
             return f"{value:%Y-%m-%d %H:%M} UTC"
         case _:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reconciler.declared.files import SourceFile, read_file
+from reconciler.declared.layout import POLICIES
 from reconciler.declared.positions import Document
 from reconciler.declared.reader import read
 from reconciler.declared.source import DirectorySource, Source
@@ -22,7 +23,6 @@ from reconciler.model import Diagnostic
 from reconciler.verdict import Waiver
 from schemas.v1.document import API_VERSION as RESOURCES
 
-DIRECTORY = "policies"
 SHIPPED = Path(__file__).resolve().parents[2] / "policies"
 
 
@@ -37,8 +37,8 @@ def load_policies(source: Source | Path) -> PolicySet:
 def estate_policies(source: Source | Path) -> PolicySet:
     """What lies in the directory `policies` of an estate; nothing when there is none."""
     source = DirectorySource(source) if isinstance(source, Path) else source
-    has_policies = DIRECTORY in source.directories(source.root)
-    return _load(source, source.root / DIRECTORY) if has_policies else PolicySet()
+    has_policies = POLICIES in source.directories(source.root)
+    return _load(source, source.root / POLICIES) if has_policies else PolicySet()
 
 
 def _load(source: Source, directory: Path) -> PolicySet:

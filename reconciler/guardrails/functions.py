@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import lru_cache
 
-from schemas.v1.addresses import parse_ip_range
+from schemas.v1.addresses import IpRange, parse_ip_range
 from schemas.v1.types import UNLIMITED, parse_duration, parse_size
 
 _KNOWN = 4096  # an estate repeats few values ten thousand times
@@ -44,10 +44,22 @@ def covers(pattern: str, host: str) -> bool:
     return name == wanted or (name.startswith("*.") and wanted.partition(".")[2] == name[2:])
 
 
+def addresses(value: str | list[str]) -> int:
+    """How many addresses a range such as "192.0.2.0/24" holds, or several ranges together, each address counted once;
+    as far as an integer of CEL counts."""
+    ranges = [value] if isinstance(value, str) else value
+    counted, covered = 0, (0, -1)  # IP version and number of the last address that is counted
+    for one in sorted(map(_range, ranges), key=lambda found: (found.first.version, int(found.first))):
+        version, last = one.first.version, int(one.last)
+        start = max(int(one.first), covered[1] + 1) if version == covered[0] else int(one.first)
+        if last >= start:
+            counted, covered = counted + last - start + 1, (version, last)
+    return min(counted, LARGEST)
+
+
 @lru_cache(maxsize=_KNOWN)
-def addresses(value: str) -> int:
-    """How many addresses a range such as "192.0.2.0/24" holds, as far as an integer of CEL counts."""
+def _range(value: object) -> IpRange:
     try:
-        return min(parse_ip_range(value).size, LARGEST)
+        return parse_ip_range(value)
     except ValueError:
         raise ValueError(f'addresses: expected a range such as "192.0.2.0/24", got "{value}"') from None

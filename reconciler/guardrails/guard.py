@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.declared.files import read_file
-from reconciler.declared.layout import locate
+from reconciler.declared.layout import POLICIES, locate
 from reconciler.declared.source import DirectorySource, Source
 from reconciler.model import Diagnostic, Position
 from reconciler.verdict import UNJUDGED, Judged
@@ -45,12 +45,14 @@ class Guard:
 
     def judge(self, planned: Planned, estate: Source | Path | None, *, now: datetime | None = None) -> Judged:
         """Hold the plan against them. `now` is this moment unless given, with its time zone."""
-        from reconciler.guardrails.evaluate import Circumstances, judge
-
         environment = self.environment
         if isinstance(estate, Path):
             root, environment = locate(estate, environment)
             estate = DirectorySource(root)
+        if not self.policies and (estate is None or POLICIES not in estate.directories(estate.root)):
+            return UNJUDGED
+        from reconciler.guardrails.evaluate import Circumstances, judge
+
         policies = self.load(estate)
         if not (policies.policies or policies.waivers or policies.diagnostics):
             return UNJUDGED

@@ -62,11 +62,10 @@ def make_plan(
     held = {key: hold for key, hold in held_keys(holds, desired, live).items() if selected(key)}
     selects = free(selected, held)
     chosen = _chosen(desired, selects)
-    planned = {
-        item.change.key: item
-        for item in _planned(chosen, desired, live, digests)
-        if item.change.live_key not in held
-    }
+    wanted = _planned(_chosen(desired, selected) if held else chosen, desired, live, digests)
+    planned = {item.change.key: item for item in wanted}
+    kept = {key: item.change for key, item in planned.items() if key in held or item.change.live_key in held}
+    planned = {key: item for key, item in planned.items() if key not in kept}
     gone = pruned(desired, _after_renames(live, planned), prune, selects=selects)
     planned |= {change.key: _deleted(change, live) for change in gone.changes}
     changes = ordered(item.change for item in planned.values())
@@ -90,6 +89,7 @@ def make_plan(
         reach=reach_of(changes, (*impacts, *owed), desired=desired, live=live),
         held=tuple(sorted(held.items(), key=itemgetter(0))),
         uncompared=tuple(sorted(_uncompared(chosen, desired, live, digests))),
+        held_changes=ordered(kept.values()),
     )
 
 

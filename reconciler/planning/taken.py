@@ -26,6 +26,9 @@ from reconciler.model import (
 from reconciler.planning.diff import spec_to_write
 from schemas.v1.logon_names import UNIQUE_FIELDS, unique_names
 
+#: The code of its error.
+NAME_TAKEN = "name-taken"
+
 
 class Taken(NamedTuple):
     """A name that `change` asks for at `path`, and the live resource that has it and stays."""
@@ -70,9 +73,7 @@ def taken_problem(taken: Taken, desired: Desired) -> Diagnostic:
     elif owner not in desired.resources:
         hint = f"choose another, or {deletion}"
     place = resource.position(taken.path)
-    return Diagnostic(
-        "name-taken", Severity.ERROR, f"{change.key} {taken.path}: {taken.refusal}", place, hint
-    )
+    return Diagnostic(NAME_TAKEN, Severity.ERROR, f"{change.key} {taken.path}: {taken.refusal}", place, hint)
 
 
 def _asks(change: Change) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.model import Action, Change, FieldChange, LiveState, Plan, Present
+from reconciler.rendering.plan_words import held_apart, line_of
 from reconciler.rendering.table import cut
 from reconciler.rendering.text import Paint, count, pad, painter, place, printable, value
 from reconciler.rendering.text import width as columns_of
@@ -25,6 +26,11 @@ def render_drift_text(plan: Plan, live: LiveState, *, colour: bool, width: int) 
     """`plan`: what would bring live back to the declaration; `live`: what it was made from."""
     paint = painter(colour=colour)
     blocks = [_block(change, live, paint, width) for change in plan.changes]
+    held = dict(plan.held)
+    for change in plan.held_changes:
+        hold = held.get(change.key) or held[change.live_key]
+        kept = f"    held until {printable(hold.until)}: {printable(hold.reason)}"
+        blocks.append([*_block(change, live, paint, width), kept])
     unreadable = [f"{paint('?', 'yellow')} {printable(f'{key}: {error}')}" for key, error in plan.unreadable]
     if unreadable:
         blocks.append(["Unreadable, so nothing is known of its drift:", *unreadable])
@@ -55,7 +61,7 @@ def _block(change: Change, live: LiveState, paint: Paint, width: int) -> list[st
     if change.action is not Action.UPDATE or not change.fields:
         return [head]
     column = max(columns_of(field.path) for field in change.fields)
-    lines = (line for field in change.fields for line in _field(field, column))
+    lines = (line for field in change.fields for line in _field(field, change, column=column))
     return [head, *(cut(line, max(width, 60)) for line in lines)]
 
 
@@ -67,12 +73,12 @@ def _who(change: Change, live: LiveState) -> str:
     return f", last written by {printable(observed.updated_by + when)}"
 
 
-def _field(field: FieldChange, column: int) -> Iterator[str]:
+def _field(field: FieldChange, change: Change, *, column: int) -> Iterator[str]:
     name = pad(printable(field.path), column)
     if field.is_secret:
         yield f"    {name}  the secret is not the declared one"
         return
-    line = f"  (line {field.position.line})" if field.position else ""
+    line = f"  ({line_of(field.position, beside=change.position)})" if field.position else ""
     yield f"    {name}  live      {value(field.old)}"
     yield f"    {' ' * column}  declared  {value(field.new)}{line}"
 
@@ -82,10 +88,13 @@ def _summary(plan: Plan, paint: Paint) -> str:
     if changes:
         fields = sum(len(change.fields) for change in changes if change.action is Action.UPDATE)
         return f"Drift in {count(len(changes), 'resource')}, {count(fields, 'field')}."
+    apart = held_apart(plan, " ")
     if plan.unreadable:
-        return f"No drift in what can be read; {count(len(plan.unreadable), 'resource')} cannot."
+        return f"No drift in what can be read{apart}; {count(len(plan.unreadable), 'resource')} cannot."
     if plan.changes:
-        return f"No drift; {count(len(plan.changes), 'change')} pending."
+        return f"No drift{apart}; {count(len(plan.changes), 'change')} pending."
     if plan.uncompared:
-        return "No drift in what can be compared."
+        return f"No drift in what can be compared{apart}."
+    if apart:
+        return f"No drift{apart}."
     return paint("No drift: live is what is declared.", "green")

@@ -42,6 +42,7 @@ def report_json(report: Report) -> dict[str, Any]:
     """The report as data."""
     return {
         "applyId": report.apply_id,
+        "environment": report.environment,
         "success": report.is_success,
         "error": report.error,
         "counts": dict(Counter(step.outcome.value for step in report.steps)),

@@ -15,8 +15,8 @@ _SHORT = 10  # characters of a commit or a digest
 _HEADER = ("NO", "TIME", "WHO", "OUTCOME", "COMMIT", "WHAT")
 
 
-def render_history_text(entries: Iterable[Entry], *, columns: int) -> str:
-    """A line each, in the order given, for a terminal of so many columns."""
+def render_history_text(entries: Iterable[Entry], *, columns: int | None) -> str:
+    """A line each, in the order given, for a terminal of so many columns; None cuts nothing."""
     rows = [
         (
             str(entry.number),
@@ -31,7 +31,7 @@ def render_history_text(entries: Iterable[Entry], *, columns: int) -> str:
     return "\n".join(table([_HEADER, *rows], columns=columns)) if rows else "Nothing was applied yet."
 
 
-def render_entry_text(entry: Entry, *, colour: bool, columns: int) -> str:
+def render_entry_text(entry: Entry, *, colour: bool, columns: int | None) -> str:
     """One apply: who, when, from which commit and plan, and the result of each change."""
     paint = painter(colour=colour)
     values = entry.values
@@ -84,7 +84,9 @@ def _commit(values: Mapping[str, Any]) -> str:
 def _what(values: Mapping[str, Any]) -> str:
     counts = values["counts"]
     known = [f"{counts[outcome.value]} {outcome.value}" for outcome in Outcome if counts.get(outcome.value)]
-    return "; ".join(text for text in (_origin(values), ", ".join(known)) if text)
+    environment = (values.get("origin") or {}).get("environment")
+    switched = printable(f"environment {environment}") if environment and not known else ""
+    return "; ".join(text for text in (_origin(values), ", ".join(known), switched) if text)
 
 
 def _origin(values: Mapping[str, Any]) -> str:

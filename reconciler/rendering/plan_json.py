@@ -26,6 +26,8 @@ def plan_json(plan: Plan) -> dict[str, JsonValue]:
         "configurationDigest": plan.configuration_digest,
         "isEmpty": plan.is_empty,
         "isComplete": plan.is_complete,
+        "environment": plan.environment,
+        "note": plan.note,
         "partial": _selection(plan),
         "summary": dict(plan_summary(plan)),
         "reach": reach_json(plan),
@@ -36,10 +38,7 @@ def plan_json(plan: Plan) -> dict[str, JsonValue]:
         "undeclared": [_key(key) for key in plan.undeclared],
         "refused": [{**_key(refusal.key), "reason": refusal.reason} for refusal in plan.refused],
         "unreadable": [{**_key(key), "error": error} for key, error in plan.unreadable],
-        "held": [
-            {**_key(key), "until": hold.until, "reason": hold.reason, "by": hold.by}
-            for key, hold in plan.held
-        ],
+        "held": _held(plan),
         "uncompared": [{**_key(key), "path": path} for key, path in plan.uncompared],
     }
 
@@ -106,6 +105,21 @@ def _field(field: FieldChange) -> dict[str, JsonValue]:
     values: dict[str, JsonValue] = {"old": field.old, "new": field.new}
     items = items_of(field.path, field.old, field.new)
     return {**common, **values, **({"items": _items(items)} if items is not None else {})}
+
+
+def _held(plan: Plan) -> list[JsonValue]:
+    """With the change that each hold keeps from being made; null when live is what is declared."""
+    changes = {key: _change(change) for change in plan.held_changes for key in (change.live_key, change.key)}
+    return [
+        {
+            **_key(key),
+            "until": hold.until,
+            "reason": hold.reason,
+            "by": hold.by,
+            "change": changes.get(key),
+        }
+        for key, hold in plan.held
+    ]
 
 
 def _items(items: Items) -> dict[str, JsonValue]:

@@ -10,7 +10,17 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reconciler.model import Action, Cause, Change, FieldChange, Key, Plan, ServiceAction, ServiceImpact
+from reconciler.model import (
+    Action,
+    Cause,
+    Change,
+    FieldChange,
+    Key,
+    Plan,
+    Position,
+    ServiceAction,
+    ServiceImpact,
+)
 from reconciler.rendering.items import items_of
 from reconciler.rendering.plan_json import plan_summary, reach_json
 from reconciler.rendering.text import count, printable, value
@@ -25,6 +35,11 @@ NO_CHANGES = "No changes: live is what is declared."
 NO_KNOWN_CHANGES = "No changes in what can be compared: whether some secrets changed is unknown."
 _VERBS = {"reload": "reloads", "restart": "restarts", "start": "starts", "stop": "stops"}
 _WHOLE = {Action.CREATE: "is new", Action.DELETE: "goes"}
+#: What is not deleted along with a resource: the runtime never deletes mail that nobody expunged.
+_KEPT = {
+    "Mailbox": "; its mail is kept for ever, and a mailbox of this name in the same database has it again",
+    "MailboxDatabase": "; its mail is kept on the server, and a database of this name there has it again",
+}
 _DONE = {"create": "to create", "update": "to update", "delete": "to delete"}
 
 
@@ -39,10 +54,22 @@ class Row:
 
 
 def headline(plan: Plan) -> str:
+    """`Plan (production): 1 to update; restarts nothing`."""
+    text, what = _headline(plan), "No changes" if plan.is_empty else "Plan"
+    named = f" ({printable(plan.environment)})" if plan.environment else ""
+    return f"{what}{named}{text.removeprefix(what)}"
+
+
+def _headline(plan: Plan) -> str:
     """How much is created, updated and deleted, which services feel it, how many sessions."""
     if plan.is_empty:
         if not plan.is_complete:
-            return "No changes in what can be read."
+            return f"No changes in what can be read{held_apart(plan, ', ')}."
+        if plan.held_changes:
+            known = " in what can be compared" if plan.uncompared else ""
+            return f"No changes{known}{held_apart(plan, ' ')}."
+        if plan.back_to is not None:
+            return f"No changes: live is what it was after entry {plan.back_to}."
         return NO_KNOWN_CHANGES if plan.uncompared else NO_CHANGES
     actions = [*plan.impacts, *plan.owed]
     phrases = [
@@ -54,6 +81,34 @@ def headline(plan: Plan) -> str:
     felt_by = [*phrases, f"touches {sessions}"] if phrases else ["restarts nothing"]
     parts = [", ".join(words for number, words in _tally(plan) if number), ", ".join(felt_by)]
     return "Plan: " + "; ".join(part for part in parts if part)
+
+
+def held_apart(plan: Plan, before: str) -> str:
+    """`but for what is held: 1 resource differs`, begun with `before`; empty text when it is as declared."""
+    number = len(plan.held_changes)
+    return f"{before}but for what is held: {_differ(number)}" if number else ""
+
+
+def _differ(number: int) -> str:
+    return f"{count(number, 'resource')} differ{'' if number > 1 else 's'}"
+
+
+def held_lines(plan: Plan) -> list[str]:
+    """Every held resource, until when and why, and what a hold keeps from being changed."""
+    differing = {key: change for change in plan.held_changes for key in (change.live_key, change.key)}
+    return [
+        printable(f"{key}: until {hold.until}, {hold.reason}") + _kept(differing.get(key))
+        for key, hold in plan.held
+    ]
+
+
+def _kept(change: Change | None) -> str:
+    """How live differs from what is declared."""
+    if change is None:
+        return ""
+    if change.action is not Action.UPDATE:
+        return "; declared and not live"
+    return f"; differs from what is declared: {', '.join(printable(field.path) for field in change.fields)}"
 
 
 def _tally(plan: Plan) -> list[tuple[int, str]]:
@@ -78,8 +133,8 @@ def reach(plan: Plan) -> str:
 
 
 def warnings(plan: Plan) -> list[str]:
-    """What the reader has to know before reading on: that it is partial, incomplete, or deletes less than asked."""
-    found = []
+    """What the reader has to know before reading on: a note, and that it is partial, incomplete, less than asked."""
+    found = [f"NOTE: {printable(plan.note)}"] if plan.note else []
     if plan.selection.is_partial:
         words = [f"only {printable(glob)}" for glob in plan.selection.only]
         words += [f"without {printable(glob)}" for glob in plan.selection.exclude]
@@ -134,10 +189,18 @@ def _is_default(field: FieldChange, kind: str) -> bool:
 
 def _row(field: FieldChange, change: Change) -> Row:
     impact = "" if field.impact is Impact.NONE else field.impact.value
-    where = "not declared" if field.position == change.position else ""
+    where = "not declared" if field.position and field.position == change.position else ""
     if field.position is not None and not where:
-        where = f"line {field.position.line}{f', {printable(field.note)}' if field.note else ''}"
+        note = f", {printable(field.note)}" if field.note else ""
+        where = f"{line_of(field.position, beside=change.position)}{note}"
     return Row(printable(field.path), difference(field, change.action), impact, where)
+
+
+def line_of(position: Position, *, beside: Position | None) -> str:
+    """`line 22`; with its file when the resource begins in another one."""
+    if beside is None or position.file == beside.file:
+        return f"line {position.line}"
+    return f"{printable(str(position.file))}:{position.line}"
 
 
 def difference(field: FieldChange, action: Action) -> str:
@@ -233,7 +296,8 @@ def _why_quiet(change: Change, *, is_reload: bool) -> str:
     costly = change.action is Action.UPDATE and any(
         field.impact is not Impact.NONE for field in change.fields
     )
-    return "its service is not running" if costly else "takes effect at once"
+    kept = _KEPT.get(change.key.kind, "") if change.action is Action.DELETE else ""
+    return "its service is not running" if costly else f"takes effect at once{kept}"
 
 
 def cascade(change: Change) -> str:
@@ -249,10 +313,7 @@ def left_alone(plan: Plan) -> Iterator[tuple[str, list[str]]]:
     refused = {refusal.key for refusal in plan.refused}
     undeclared = [printable(str(key)) for key in plan.undeclared if key not in refused]
     yield "Live but not declared, left alone", undeclared
-    yield (
-        "Held, left alone",
-        [printable(f"{key}: until {hold.until}, {hold.reason}") for key, hold in plan.held],
-    )
+    yield "Held, left alone", held_lines(plan)
     yield (
         "Secrets that could not be compared, left alone",
         [printable(f"{key} {path}") for key, path in plan.uncompared],

@@ -51,4 +51,5 @@ def _summary(report: Report, paint: Paint) -> str:
     numbers = Counter(step.outcome for step in report.steps)
     counts = ", ".join(f"{numbers[outcome]} {outcome.value}" for outcome in Outcome if numbers[outcome])
     word = paint("Applied", "green") if report.is_success else paint("Not applied", "red")
-    return f"{word} ({printable(report.apply_id)}): {counts or 'nothing to do'}."
+    named = ", ".join(printable(name) for name in (report.environment, report.apply_id) if name)
+    return f"{word} ({named}): {counts or 'nothing to do'}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.rendering.table import table
@@ -11,18 +12,20 @@ from reconciler.rendering.text import Paint, count, painter, printable
 Json = Mapping[str, Any]
 
 _HEAD = ("SERVICE", "STATE", "STARTUP", "GEN", "PID", "SESSIONS", "LISTENING")
+_NONE, _SOON = timedelta(0), timedelta(days=30)
 _STATES = {"running": "green", "failed": "red", "stopped": "dim"}
 
 
-def render_status_text(status: Json, *, colour: bool, width: int | None) -> str:
-    """`status`: the answer of GET /v1/status. Keys that it lacks are shown as a dash. `width` None: nothing is cut."""
+def render_status_text(status: Json, *, now: datetime, colour: bool, width: int | None) -> str:
+    """`status`: the answer of GET /v1/status. Keys that it lacks are shown as a dash. `width` None: nothing is cut.
+    Certificates that end soon after `now` stand out."""
     paint = painter(colour=colour)
     services = [service for server in status.get("servers", ()) for service in server.get("services", ())]
     sections = [
         [_runtime(status.get("runtime") or {}, status, paint)],
         _hosts(status, paint),
         _services(services, paint, width),
-        _certificates(status, paint, width),
+        _certificates(status, paint, now, width),
         _pending(services, paint),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -76,18 +79,34 @@ def _address(listening: Json) -> str:
     return _cell(listening, "address") + ("" if tls == "none" else f" {printable(str(tls))}")
 
 
-def _certificates(status: Json, paint: Paint, width: int | None) -> list[str]:
-    found = status.get("certificates") or ()
-    rows = [
-        (
-            _cell(certificate, "name"),
-            "until " + _cell(certificate, "notAfter"),
-            ",".join(str(service) for service in certificate.get("services", ())) or "-",
-            ", ".join(printable(str(name)) for name in certificate.get("subjectAlternativeNames", ())) or "-",
+def _certificates(status: Json, paint: Paint, now: datetime, width: int | None) -> list[str]:
+    found = [(server, one) for server in status.get("servers", ()) for one in server.get("certificates", ())]
+    if not found:
+        return []
+    rows = [_certificate(_cell(server, "name"), one, now) for server, one in found]
+    shown = [paint("Certificates", "bold")]
+    for (_, one), line in zip(found, table(rows, columns=width, indent="  "), strict=True):
+        left = _time_left(one, now)
+        shown.append(
+            line if left is None or left > _SOON else paint(line, "yellow" if left > _NONE else "red")
         )
-        for certificate in found
-    ]
-    return [paint("Certificates", "bold"), *table(rows, columns=width, indent="  ")] if rows else []
+        if one.get("error"):
+            shown.append(f"      {paint('error:', 'red')} {printable(str(one['error']))}")
+    return shown
+
+
+def _certificate(server: str, one: Json, now: datetime) -> tuple[str, ...]:
+    until, left = f"until {_cell(one, 'notAfter')}", _time_left(one, now)
+    if left is not None and left <= _SOON:
+        until += f" ({count(left.days, 'day')} left)" if left > _NONE else " (ended)"
+    services = ",".join(printable(str(service)) for service in one.get("services", ()))
+    names = ", ".join(printable(str(name)) for name in one.get("subjectAlternativeNames", ()))
+    return f"{server}/{_cell(one, 'name')}", until, services or "-", names or "-"
+
+
+def _time_left(certificate: Json, now: datetime) -> timedelta | None:
+    end = certificate.get("notAfter")
+    return datetime.fromisoformat(str(end)) - now if end else None
 
 
 def _pending(services: list[Json], paint: Paint) -> list[str]:

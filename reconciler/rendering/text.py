@@ -102,4 +102,4 @@ def count(number: int, noun: str) -> str:
 
 def plural(noun: str) -> str:
     """The noun in the plural; regular ones only."""
-    return noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return noun[:-1] + "ies" if noun.endswith("y") and not noun.endswith(("ay", "ey")) else noun + "s"

@@ -22,7 +22,7 @@ from reconciler.model import (
     ServiceAction,
     ServiceImpact,
 )
-from reconciler.rendering.plan_words import between
+from reconciler.rendering.plan_words import between, line_of
 from reconciler.rendering.text import count, value
 from reconciler.review.difference import Concern, is_telling, only_pruned
 from reconciler.review.model import Comparison, Review
@@ -90,9 +90,12 @@ def _phrases(review: Review) -> Iterator[str]:
     yield from (
         f"{count(services[action], 'service')} to {_VERBS[action]}" for action in _VERBS if services[action]
     )
-    concerns = sum(len(comparison.concerns) for comparison in review.comparisons)
+    excused = sum(len(comparison.findings.excused) for comparison in review.comparisons)
+    concerns = sum(len(comparison.concerns) for comparison in review.comparisons) + excused
     if concerns:
         yield f"{concerns:,} to look at first"
+    if excused:
+        yield f"{count(excused, 'guardrail error')} waived"
     if review.guarding:
         yield f"{count(len(review.guarding), 'policy file')} changed"
     new = sum(len(comparison.findings.new) for comparison in review.comparisons)
@@ -138,9 +141,10 @@ class _Composer:
             yield self._folded(why, self._diagnostics(comparison.base.errors), "error")
 
     def concerns(self, comparison: Comparison) -> Iterator[Section]:
-        if comparison.concerns:
-            heading = self._style.heading(f"Look at these first ({len(comparison.concerns):,})")
-            yield Section(heading, [self._concern(one) for one in comparison.concerns], noun="change")
+        items = [self._finding(one) for one in comparison.findings.excused]
+        items += [self._concern(one) for one in comparison.concerns]
+        if items:
+            yield Section(self._style.heading(f"Look at these first ({len(items):,})"), items, noun="change")
 
     def findings(self, comparison: Comparison) -> Iterator[Section]:
         found = comparison.findings
@@ -270,6 +274,7 @@ class _Composer:
         if field.position == change.position:
             yield "not declared"
         elif field.position is not None:
-            yield f"line {field.position.line}"
+            where = line_of(field.position, beside=change.position)
+            yield where if where == f"line {field.position.line}" else self._code(where)
         if field.note:
             yield self._code(field.note)

@@ -14,7 +14,7 @@ from datetime import datetime
 from reconciler.guardrails.certificates import Facts, certificate_facts
 from reconciler.guardrails.evaluate import Circumstances, judge
 from reconciler.guardrails.policy import PolicySet
-from reconciler.model import Desired, LiveState, Plan, Resource
+from reconciler.model import Desired, LiveState, Plan, Resource, Severity
 from reconciler.review.git_source import GitSource
 from reconciler.review.model import Findings
 from reconciler.verdict import Finding, Verdict
@@ -51,18 +51,25 @@ def _sorted(base: Verdict, head: Verdict) -> Findings:
     before = {_name(found) for found in base.findings if _stands(found)}
     standing = [found for found in head.findings if _stands(found)]
     after = {_name(found) for found in head.findings}
+    waived = tuple(found for found in head.findings if found.waiver is not None)
+    waived_before = {_name(found) for found in base.findings if found.waiver is not None}
     return Findings(
         new=tuple(found for found in standing if _name(found) not in before),
         remaining=tuple(found for found in standing if _name(found) in before),
         fixed=tuple(found for found in base.findings if _stands(found) and _name(found) not in after),
-        waived=tuple(found for found in head.findings if found.waiver is not None),
+        waived=waived,
         allowed=tuple(found for found in head.findings if found.diagnostic.allowed is not None),
         problems=head.problems,
+        excused=tuple(found for found in waived if _is_error(found) and _name(found) not in waived_before),
     )
 
 
 def _stands(finding: Finding) -> bool:
     return finding.waiver is None and finding.diagnostic.allowed is None
+
+
+def _is_error(finding: Finding) -> bool:
+    return finding.diagnostic.severity is Severity.ERROR
 
 
 def _name(finding: Finding) -> tuple[str, str]:

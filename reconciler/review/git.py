@@ -103,7 +103,7 @@ class Repository:
         if not _is_object_id(object_id):
             how = (
                 "fetch the whole history (`git fetch --unshallow`)"
-                if self._is_shallow
+                if self.is_shallow
                 else "name another base"
             )
             raise GitError(f"{base[:12]} and {head[:12]} have no commit in common; {how}")
@@ -117,8 +117,16 @@ class Repository:
         rows = (row.partition(b"\t") for row in found.stdout.split(b"\0") if row)
         return {PurePosixPath(os.fsdecode(name)): _entry(head) for head, _, name in rows}
 
+    def has_uncommitted(self, prefix: PurePosixPath) -> bool:
+        """True when a file of the work tree below the directory is not what HEAD has; hidden ones are left out, and a
+        bare repository has none."""
+        below = ":(top)" if prefix == PurePosixPath() else f":(top,literal){prefix}"
+        hidden = (":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**")
+        return bool(self._run("status", "--porcelain", "--", below, *hidden).stdout)
+
     @cached_property
-    def _is_shallow(self) -> bool:
+    def is_shallow(self) -> bool:
+        """True of a clone that does not hold all commits."""
         return self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:

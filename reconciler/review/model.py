@@ -18,7 +18,8 @@ from reconciler.verdict import Finding
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What the guardrails say of head, against what they said of base. `problems` are about policies themselves;
-    waived findings are in `waived` alone, those that their document allows in `allowed`."""
+    waived findings are in `waived` alone, those that their document allows in `allowed`. `excused` are the errors of
+    `waived` that no waiver let through in base."""
 
     new: tuple[Finding, ...] = ()
     remaining: tuple[Finding, ...] = ()
@@ -26,6 +27,7 @@ class Findings:
     waived: tuple[Finding, ...] = ()
     allowed: tuple[Finding, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
+    excused: tuple[Finding, ...] = ()
 
     @property
     def is_blocking(self) -> bool:

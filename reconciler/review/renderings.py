@@ -166,9 +166,16 @@ def _annotations(comparison: Comparison) -> Iterator[Diagnostic]:
     yield from comparison.findings.problems
     yield from (found.diagnostic for found in comparison.findings.new)
     yield from (_earlier(found.diagnostic) for found in comparison.findings.remaining)
+    yield from map(_excused, comparison.findings.excused)
     for concern in comparison.concerns:
         words = f"{concern.path}: it {concern.why}" if concern.path else concern.why
         yield Diagnostic("look-at-first", Severity.WARNING, f"{concern.key} {words}", concern.position)
+
+
+def _excused(finding: Finding) -> Diagnostic:
+    found, waiver = finding.diagnostic, finding.waiver
+    why = f" until {waiver.expires}: {waiver.reason}" if waiver else ""
+    return replace(found, severity=Severity.WARNING, message=f"{found.message}; waived{why}")
 
 
 def _earlier(found: Diagnostic) -> Diagnostic:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from reconciler.declared.layout import BASE, OVERLAYS, environments
+from reconciler.declared.layout import BASE, EITHER, OVERLAYS, POLICIES, clash, environments
 from reconciler.declared.load import Loaded, load
-from reconciler.guardrails.files import DIRECTORY, estate_policies
+from reconciler.guardrails.files import estate_policies
 from reconciler.guardrails.guard import SHIPPED_WORD, Guard
 from reconciler.guardrails.policy import PolicySet
 from reconciler.model import Desired, Plan
@@ -89,7 +89,7 @@ def review_revisions(repository: Repository, request: Request, *, live: Live | N
         base_commit=base,
         head_commit=head,
         comparisons=comparisons,
-        guarding=tuple(_changed_below(request.directory / DIRECTORY, *trees)),
+        guarding=tuple(_changed_below(request.directory / POLICIES, *trees)),
     )
 
 
@@ -168,6 +168,7 @@ class _Reviewer:
             waived=tuple(map(self._places.finding, found.waived)),
             allowed=tuple(map(self._places.finding, found.allowed)),
             problems=tuple(map(self._places.diagnostic, found.problems)),
+            excused=tuple(map(self._places.finding, found.excused)),
         )
 
     def _declared(self, source: GitSource, name: str | None) -> Declared:
@@ -209,7 +210,7 @@ def _policies(head: GitSource, guard: Guard) -> PolicySet:
 
 def _with_waivers_of(base: GitSource, policies: PolicySet, head: GitSource) -> PolicySet:
     """Head's policies as base is held against them: with base's own waivers in place of head's."""
-    own = head.root / DIRECTORY
+    own = head.root / POLICIES
     asked = [waiver for waiver in policies.waivers if not waiver.position.file.is_relative_to(own)]
     return replace(policies, waivers=(*asked, *estate_policies(base).waivers))
 
@@ -232,8 +233,10 @@ def _located(request: Request, tree: Tree) -> Request:
         return replace(request, directory=above)
     if above.name != OVERLAYS or not any(name.is_relative_to(above.parent / BASE) for name in tree):
         return request
-    chosen = request.environments or (request.directory.name,)
-    return replace(request, directory=above.parent, environments=chosen)
+    named = request.directory.name
+    if others := set(request.environments) - {named}:
+        raise ReviewError(clash(request.directory, named, min(others), said=EITHER))
+    return replace(request, directory=above.parent, environments=(named,))
 
 
 def _changed_below(directory: PurePosixPath, base: Tree, head: Tree) -> Iterable[str]:

@@ -32,6 +32,7 @@ from schemas.v1.kinds import KINDS
 FILE_FIELDS: Mapping[str, tuple[str, ...]] = {"Certificate": ("certificateFile", "privateKeyFile")}
 #: Bytes of a plan file that are read at most: ten thousand new mailboxes take a tenth of it.
 LARGEST = 1 << 29
+YAML_SUFFIXES = (".yaml", ".yml")
 _SIGNING = b"reconciler/plan/v1 signature\n"
 
 
@@ -256,6 +257,10 @@ def _json(content: bytes, name: str) -> dict[str, Any]:
     try:
         data = json.loads(content, object_pairs_hook=_object, parse_float=_no_float, parse_constant=_no_float)
     except (ValueError, RecursionError) as error:
+        if Path(name).suffix in YAML_SUFFIXES:
+            raise SavedPlanError(
+                f"{name} is a YAML file and not a saved plan; name the directory that it is in: {Path(name).parent}"
+            ) from error
         raise SavedPlanError(f"{name} is not a saved plan: {error}") from error
     if not isinstance(data, dict):
         raise SavedPlanError(f"{name} is not a saved plan: it holds no JSON object")

@@ -50,6 +50,7 @@ def plan_of(data: Json) -> Plan:
         refused=tuple(Refusal(key(one), text(one["reason"])) for one in data["refused"]),
         reach=Reach(tuple(map(text, data["reach"]["servers"])), int(data["reach"]["mailboxes"])),
         held=tuple((key(one), _hold(one)) for one in data["held"]),
+        environment=_text_or_none(data.get("environment")),
         uncompared=tuple((key(one), text(one["path"])) for one in data["uncompared"]),
     )
 
@@ -81,9 +82,13 @@ def _change(data: Json) -> Change:
         fields=tuple(_field(one) for one in data["fields"]),
         revision=_revision(data["revision"]),
         position=_position(data["position"]),
-        renamed_from=None if data["renamedFrom"] is None else text(data["renamedFrom"]),
+        renamed_from=_text_or_none(data["renamedFrom"]),
         cascades=tuple(key(one) for one in data["cascades"]),
     )
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else text(value)
 
 
 def _revision(value: object) -> int | None:

@@ -45,7 +45,7 @@ class Answer:
         if self.status in (429, 502, 503, 504):
             raise TransientError(f"{subject}: {self.error}")
         if self.status >= 500:
-            raise TargetError(f"{subject}: the runtime failed ({self.error}); its log says more")
+            raise TargetError(f"{subject}: the runtime failed: {self.error}")
         problems = self.body.get("problems") or ()
         raise RejectedError(subject, self.error, tuple((p["path"], p["message"]) for p in problems))
 

@@ -8,7 +8,8 @@ needs a live state.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from reconciler.model import Absent, Key, LiveState, Observed, Present, ServiceS
 from reconciler.secret import SecretValue
 from reconciler.state import StateDirectory
 from reconciler.targets.channel import Answer, Channel
+from reconciler.targets.requests import Sent, body, parts
 from reconciler.targets.target import (
     NO_DIGESTS,
     NONE_KNOWN,
@@ -29,14 +31,15 @@ from reconciler.targets.target import (
     LiveChanges,
     LiveDigests,
     Method,
+    NameTakenError,
     RejectedError,
     ServiceError,
     Stamp,
     Stamps,
     TargetError,
+    TransientError,
     Write,
     Written,
-    tied,
 )
 
 if TYPE_CHECKING:
@@ -50,8 +53,6 @@ WRITE_TIMEOUT = 60.0
 RESTART_TIMEOUT = 120.0
 #: Resources that are asked for by name; more are read all together.
 FEW = 300
-#: Bytes of one request with many writes; the runtime takes a mebibyte.
-BATCH_BYTES = 512 * 1024
 
 
 class EmbeddedReader:
@@ -256,26 +257,32 @@ class EmbeddedTarget(EmbeddedReader):
     def write_many(self, writes: Sequence[Write], *, by: Attribution) -> Written:
         """In as few requests as their size allows."""
         revisions: list[int | None] = []
-        for part in _parts([(write, _item(write, by)) for write in writes]):
-            written = self._batch([item for _, item in part], [write for write, _ in part], by=by)
+        for part in parts(writes, by):
+            written = self._batch(part, by=by)
             revisions += written.revisions
             if written.error is not None:
-                return Written(tuple(revisions), written.error)
+                return replace(written, revisions=tuple(revisions))
         return Written(tuple(revisions))
 
-    def _batch(self, items: Sequence[bytes], writes: Sequence[Write], *, by: Attribution) -> Written:
-        payload = b'{"items":[' + b",".join(items) + b"]}"
+    def _batch(self, part: Sequence[Sent], *, by: Attribution) -> Written:
         headers = _attributed(by) | {"Content-Type": "application/json"}
-        answer = self._channel.ask("POST", "/v1/batch", payload, headers=headers, timeout=WRITE_TIMEOUT)
-        results = answer.expect_success("the changes")["results"]
+        answer = self._channel.ask("POST", "/v1/batch", body(part), headers=headers, timeout=WRITE_TIMEOUT)
+        try:
+            results = answer.expect_success("the changes")["results"]
+        except TransientError:
+            raise
+        except TargetError as error:
+            return Written((), error)
         done = [result for result in results if result["status"] == 200]
         revisions = tuple(
             None if write.is_removal else int(result["revision"])
-            for write, result in zip(writes, done, strict=False)
+            for (write, _), result in zip(part, done, strict=False)
         )
-        failed = results[len(done)] if len(done) < len(results) else None
-        error = _refusal(writes[failed.get("item", len(done))], failed) if failed else None
-        return Written(revisions, error)
+        if len(done) == len(results):
+            return Written(revisions)
+        result = results[len(done)]
+        write, _ = part[result.get("item", len(done))]
+        return Written(revisions, _refusal(write, result), write.key)
 
     def converge(self, service: str, method: Method, *, reason: str) -> Converged:
         """Restart or reload; returns when the new generation serves, while the old one drains."""
@@ -310,45 +317,11 @@ class EmbeddedTarget(EmbeddedReader):
 _Asked = tuple[Meanwhile[dict[str, Any]], Meanwhile[Services]]
 
 
-def _item(write: Write, by: Attribution) -> bytes:
-    """One write as the runtime takes it."""
-    from schemas.v1.codec import dump_spec
-
-    item: dict[str, Any] = {"kind": write.key.kind, "name": write.key.name, "expect": write.expect}
-    if write.renamed_from is not None:
-        item |= {"op": "rename", "renamedFrom": write.renamed_from, "revision": write.revision}
-    elif write.is_restore:
-        item |= {"op": "restore", "revision": write.revision}
-    else:
-        item["op"] = "delete" if write.spec is None else "put"
-    if write.spec is not None:
-        item |= {"spec": dump_spec(write.spec), "protected": write.protected}
-        item["secrets"] = {path: value.reveal() if value else None for path, value in write.secrets.items()}
-    if by.apply_id and not write.is_restore:
-        item["managedBy"] = "reconciler"
-    return json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-_Sent = tuple[Write, bytes]
-
-
-def _parts(items: Iterable[_Sent]) -> Iterator[list[_Sent]]:
-    part: list[_Sent] = []
-    size = 0
-    for group in tied(items, lambda item: item[0].tie):
-        more = sum(len(content) for _, content in group)
-        if part and size + more > BATCH_BYTES:
-            yield part
-            part, size = [], 0
-        part += group
-        size += more
-    if part:
-        yield part
-
-
 def _refusal(write: Write, result: Mapping[str, Any]) -> TargetError:
     if result["status"] == 412:
         return ConflictError(write.key, expected=write.expect, current=_current(result))
+    if (holder := result.get("holder")) is not None:
+        return NameTakenError(str(result["error"]), _key(holder))
     problems = tuple((p["path"], p["message"]) for p in result.get("problems") or ())
     return RejectedError(str(write.key), str(result["error"]), problems)
 
@@ -386,10 +359,13 @@ def _key(item: Mapping[str, Any]) -> Key:
     return Key(item["kind"], item["name"])
 
 
-def _current(body: Mapping[str, Any]) -> Present | None:
-    current = body.get("current")
-    observed = _observed(current) if current else None
-    return observed if isinstance(observed, Present) else None
+def _current(body: Mapping[str, Any]) -> Stamp | None:
+    """Whose the live resource is; its values may be beyond this version."""
+    if (current := body.get("current")) is None:
+        return None
+    return Stamp(
+        current["revision"], current.get("updatedBy"), current.get("updatedAt"), current.get("applyId")
+    )
 
 
 def _observed(item: Mapping[str, Any], known: Spec | None = None) -> Present | Unreadable:

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from reconciler.model import Absent, Key, LiveState, Observed, Present, ServiceState
 from reconciler.secret import SecretValue
-from reconciler.targets.sole_names import standing
+from reconciler.targets.sole_names import Live, standing
 from reconciler.targets.target import (
     NO_DIGESTS,
     NONE_KNOWN,
@@ -73,6 +73,7 @@ class MemoryTarget:
         self._lock = threading.RLock()
         self._past: list[tuple[int, Key, Present | None]] = []
         self._renames: list[tuple[int, Key, Key]] = []
+        self._latest: dict[Key, tuple[int, str | None]] = {}
 
     def prepare(self) -> None:
         """Nothing takes time here."""
@@ -206,7 +207,7 @@ class MemoryTarget:
         new = Key(key.kind, to)
         if current is None or new in self._live:
             raise RejectedError(str(key), f"{new} is there already")
-        self._remove(key)
+        self._remove(key, by)
         revision = self._put(new, current, by)
         self._renames.append((revision, key, new))
         return revision
@@ -216,7 +217,7 @@ class MemoryTarget:
         current = self._expect(key, expect)
         if current is not None and current.protected:
             raise RejectedError(str(key), "it is protected; take its protection away first")
-        self._remove(key)
+        self._remove(key, by)
 
     def restore(self, key: Key, revision: int | None, *, expect: int | None, by: Attribution) -> None:
         """Bring an old version back as a new revision."""
@@ -225,7 +226,7 @@ class MemoryTarget:
             if current is not None and current.protected and current.apply_id != by.apply_id:
                 raise RejectedError(str(key), "it is protected; take its protection away first")
             if current is not None:
-                self._remove(key)
+                self._remove(key, by)
             return
         self._expect(key, expect)
         self._put(key, self._versions[key, revision], by)
@@ -233,7 +234,10 @@ class MemoryTarget:
     def write_many(self, writes: Sequence[Write], *, by: Attribution) -> Written:
         """One after the other, as far as no name would be two resources'."""
         with self._lock:
-            count, refusal = standing(writes, self._live, becomes=self._becomes)
+            live = Live(self._live, self._becomes, lambda write: self._takes_back(write, by), by.apply_id)
+            known, stale = self._as_expected(writes)
+            count, taken = standing(writes[:known], live)
+        refused = stale if stale.error is not None else taken
         revisions: list[int | None] = []
         for write in writes[:count]:
             try:
@@ -242,12 +246,30 @@ class MemoryTarget:
             except (NotRunningError, TransientError):
                 raise
             except TargetError as error:
-                return Written(tuple(revisions), error)
-        return Written(tuple(revisions), refusal)
+                return Written(tuple(revisions), error, write.key)
+        return replace(refused, revisions=tuple(revisions))
+
+    def _as_expected(self, writes: Sequence[Write]) -> tuple[int, Written]:
+        """How many of the first meet what they expect, and what the next one meets."""
+        touched: set[Key] = set()
+        for at, write in enumerate(writes):
+            try:
+                if write.current_key not in touched:
+                    self._expect(write.current_key, write.expect)
+            except ConflictError as error:
+                return at, Written((), error, write.key)
+            touched |= {write.key, write.current_key}
+        return len(writes), Written(())
 
     def _becomes(self, write: Write) -> Spec | None:
         version = self._versions.get((write.key, write.revision)) if write.revision is not None else None
         return write.spec or (version.spec if version else None)
+
+    def _takes_back(self, write: Write, by: Attribution) -> int | None:
+        """The revision that the same apply had made, be it that it took the resource away."""
+        revision, apply_id = self._latest.get(write.current_key, (0, None))
+        is_ours = by.apply_id is not None and apply_id == by.apply_id
+        return revision if is_ours and write.revision is not None else None
 
     def _write(self, write: Write, by: Attribution) -> int | None:
         expect = write.expect
@@ -278,8 +300,9 @@ class MemoryTarget:
         running.specs = {key: live.spec for key, live in self._live.items()}
         return Converged(service, "running" if running.is_running else "stopped", running.generation)
 
-    def _remove(self, key: Key) -> None:
+    def _remove(self, key: Key, by: Attribution) -> None:
         self._epoch += 1
+        self._latest[key] = (self._epoch, by.apply_id)
         del self._live[key]
         self._past.append((self._epoch, key, None))
 
@@ -298,6 +321,7 @@ class MemoryTarget:
             updated_at=datetime.now(UTC).isoformat(timespec="seconds"),
             apply_id=by.apply_id,
         )
+        self._latest[key] = (self._epoch, by.apply_id)
         self._past.append((self._epoch, key, self._live[key]))
         return self._epoch
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from reconciler.expected import ExpectedError
-from reconciler.model import Absent, Key, LiveState, Observed, Present, ServiceState
+from reconciler.model import Key, LiveState, Observed, Present, ServiceState
 from reconciler.secret import SecretValue
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ class RejectedError(TargetError):
     """The target refuses the request as it stands; nothing was changed. `problems` pairs a YAML path with a message."""
 
     def __init__(self, subject: str, message: str, problems: tuple[tuple[str, str], ...] = ()) -> None:
-        details = "".join(f"; {path or 'the whole'}: {text}" for path, text in problems)
+        details = "".join(
+            f"; {path or 'the whole'}: {text}" for path, text in problems if text not in message
+        )
         super().__init__(f"{subject} was rejected by the runtime: {message}{details}")
         self.problems = problems
 
@@ -52,19 +54,28 @@ class RejectedError(TargetError):
 class ConflictError(TargetError):
     """The live revision is not the expected one: somebody else was there. Nothing was changed."""
 
-    def __init__(self, key: Key, *, expected: int | None, current: Present | None) -> None:
+    def __init__(self, key: Key, *, expected: int | None, current: Present | Stamp | None) -> None:
         super().__init__(_conflict(key, expected, current))
         self.key = key
         self.expected = expected
         self.current = current
 
 
-def _conflict(key: Key, expected: int | None, current: Present | None) -> str:
+def _conflict(key: Key, expected: int | None, current: Present | Stamp | None) -> str:
     if current is None:
         return f"{key} is gone: somebody deleted it after revision {expected} was read; plan again"
     who, when = current.updated_by or "somebody", current.updated_at or "an unknown time"
     seen = "it was not there before" if expected is None else f"revision {expected} was expected"
     return f"{key} was changed by {who} at {when}: it is at revision {current.revision}, {seen}; plan again"
+
+
+class NameTakenError(TargetError):
+    """Another resource, `holder`, has a name that is asked for and that one only may have (`schemas.v1.logon_names`).
+    Nothing was changed."""
+
+    def __init__(self, message: str, holder: Key) -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class ServiceError(TargetError):
@@ -191,10 +202,12 @@ def tied(items: Iterable[T], tie_of: Callable[[T], int | None]) -> Iterator[list
 @dataclass(frozen=True, slots=True)
 class Written:
     """What became of many writes, in order: the new revision of each that is live (None: it is gone), then what stopped
-    the next one. Those after it were not tried."""
+    the next one. Those after it were not tried. `failed`: the write that the error is about, which may be a later one
+    that the next one cannot be without; None when the request was refused as a whole."""
 
     revisions: tuple[int | None, ...]
     error: TargetError | None = None
+    failed: Key | None = None
 
 
 class DigestReader(Protocol):
@@ -284,9 +297,10 @@ class Writer(Protocol):
         """Bring the version of `revision` back with its secrets, as a new revision; None means absent."""
 
     def write_many(self, writes: Sequence[Write], *, by: Attribution) -> Written:
-        """In order, up to the first that is refused: that one has done nothing. A name that one resource only may have
-        (`schemas.v1.logon_names`) is refused to another, as it is at the end. Raises TransientError and NotRunningError
-        when it is not known how many were done. May be called from several threads at once."""
+        """In order, up to the first that is refused: that one has done nothing. Whether a name would be two resources'
+        is asked at the end (NameTakenError); but an apply that restores what it has changed may share one again that
+        was shared before. Raises TransientError and NotRunningError, and nothing else, when it is not known how many
+        were done. May be called from several threads at once."""
 
     def converge(self, service: str, method: Method, *, reason: str) -> Converged:
         """Make "ex01/imap4" run its live configuration. Raises ServiceError when it cannot."""
@@ -294,12 +308,3 @@ class Writer(Protocol):
 
 class Target(Reader, Writer, Protocol):
     """Both sides."""
-
-
-def present(observed: Observed) -> Present | None:
-    """The live resource, or None when it is absent. Raises TargetError when it could not be read."""
-    if isinstance(observed, Present):
-        return observed
-    if isinstance(observed, Absent):
-        return None
-    raise TargetError(f"the live state could not be read: {observed.error}")

@@ -2,9 +2,10 @@
 
 A version is needed for as long as somebody may go back to it: an apply that was killed, to the version right before its
 own; `rollback`, to what was live at any time of the last KEPT_DAYS. So a version goes only when it is none of the last
-KEPT_VERSIONS of its resource and was replaced more than KEPT_DAYS ago. What was live before the revision that is noted
-here is then no longer known as a whole, and is never made up. Renames from before it go too, but not those of
-mailboxes: mail may wait to follow them for as long as a server is off.
+KEPT_VERSIONS of its resource and was replaced more than KEPT_DAYS ago. Of certificates the days alone count, for a
+version keeps a private key (`supervisor.certificate_store`), and no key shall stay for ever. What was live before the
+revision that is noted here is then no longer known as a whole, and is never made up. Renames from before it go too, but
+not those of mailboxes: mail may wait to follow them for as long as a server is off.
 
 The search reads everything there is, and any thread may do it beside the writer: what is old once stays so. What it
 found is deleted bit by bit. `store` deletes; `housekeeping` searches.
@@ -21,7 +22,7 @@ from typing import NamedTuple
 
 from runtime.live.tables import open_for_reading
 
-#: Versions of each resource, its deletion included, that are kept however old they are.
+#: Versions of each resource but a certificate, its deletion included, that are kept however old they are.
 KEPT_VERSIONS = 10
 #: Days that a version is kept after another one has taken its place.
 KEPT_DAYS = 90
@@ -34,7 +35,7 @@ SELECT kind, name, revision, next FROM (
         lead(updated_at) OVER newer AS replaced,
         row_number() OVER (PARTITION BY kind, name ORDER BY revision DESC) AS place
     FROM versions WINDOW newer AS (PARTITION BY kind, name ORDER BY revision)
-) WHERE place > ? AND replaced < ? ORDER BY next
+) WHERE (place > ? OR kind = 'Certificate') AND replaced < ? ORDER BY next
 """
 
 
@@ -44,7 +45,8 @@ class ForgottenError(Exception):
     def __init__(self, epoch: int, known: int) -> None:
         super().__init__(
             f"what was live at revision {epoch} is no longer known, only from revision {known} on: a version is kept "
-            f"for {KEPT_DAYS} days after it was replaced, and the last {KEPT_VERSIONS} of a resource for ever"
+            f"for {KEPT_DAYS} days after it was replaced, and the last {KEPT_VERSIONS} of a resource for ever unless "
+            "it is a certificate; to have it again, declare it and apply"
         )
 
 

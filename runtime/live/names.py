@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.v1.base import Spec
-from schemas.v1.logon_names import UNIQUE_FIELDS, unique_names, unique_names_in
+from schemas.v1.logon_names import UNIQUE_FIELDS, Clash, clashes, unique_names, unique_names_in
 
 _NO_NAMES: frozenset[str] = frozenset()
 
@@ -32,10 +32,11 @@ class Undoing:
 
 
 class NameTakenError(Exception):
-    """The resource `key` asks for a name that another one has."""
+    """The resource `key` asks for a name that another one, `holder`, has."""
 
     def __init__(self, key: Key, path: str, *, name: str, holder: str) -> None:
         self.key = key
+        self.holder = (key[0], holder)
         super().__init__(
             f"{key[0]}/{key[1]} {path}: {name} belongs to {key[0]}/{holder} already, and to one {key[0]} only; "
             "take it away from that one first, or change both in one batch"
@@ -87,25 +88,18 @@ class NameIndex:
     def check(self) -> None:
         """Raises NameTakenError for the first resource of this transaction that asks for a name which another has by
         the end of it. Of two that ask for one name the second is refused."""
-        seen: set[Key] = set()
-        for key, had in self._had.items():
-            seen.add(key)
-            for name in sorted(self._held.get(key, _NO_NAMES) - had):
-                for owner in self._holders[key[0], name]:
-                    if owner != key[1] and not self._asks_later((key[0], owner), name, seen):
-                        self._refuse(key, name, owner)
+        asked = {key: self._held.get(key, _NO_NAMES) - had for key, had in self._had.items()}
+        for clash in clashes(asked, self._holders):
+            if not self._was_so_before(self._undoing.get(clash.key), (clash.key[0], clash.holder)):
+                raise self._taken(clash)
 
-    def _asks_later(self, key: Key, name: str, seen: set[Key]) -> bool:
-        return key in self._had and key not in seen and name not in self._had[key]
-
-    def _refuse(self, key: Key, name: str, owner: str) -> None:
-        if self._was_so_before(self._undoing.get(key), (key[0], owner)):
-            return
+    def _taken(self, clash: Clash) -> NameTakenError:
+        key, name, holder = clash
         (spec,) = self._database.execute(
             "SELECT spec FROM resources WHERE kind = ? AND name = ?", key
         ).fetchone()
         path = next(path for path, text in unique_names_in(*key, _object_in(spec)) if text == name)
-        raise NameTakenError(key, path, name=name, holder=owner)
+        return NameTakenError(key, path, name=name, holder=holder)
 
     def _was_so_before(self, undoing: Undoing | None, holder: Key) -> bool:
         if undoing is None:

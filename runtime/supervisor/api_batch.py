@@ -33,6 +33,7 @@ from runtime.supervisor.api_resources import (
     answer,
     check_kind,
     check_name,
+    check_version,
     conflict,
     draft_of,
     json_text,
@@ -105,7 +106,7 @@ class Wanted(BaseModel):
 async def write_batch(request: Request, body: Batch, headers: Checked) -> dict[str, Any]:
     """Carry the items out in order, up to the first that fails. One result an item that was looked at: `status` as
     the single request would have answered, and `revision`, or `error` with what goes with it; `item` is the number of
-    the item that failed, when that was a later one."""
+    the item that failed, when that was a later one; `holder` is who has a name that is asked for."""
     supervisor = _supervisor(request)
     ready, refused = await _prepared(supervisor, body.items)
     failure = {"status": refused.status, **refused.body} if refused else None
@@ -174,6 +175,7 @@ async def _draft(supervisor: Supervisor, item: Item) -> Draft | None:
     if item.op == "put" and item.spec is None:
         raise invalid([problem("spec", "a put has a spec")])
     if item.spec is None:
+        check_version(supervisor, item.kind, item.revision)
         return None
     body = Written(spec=item.spec, secrets=item.secrets, protected=item.protected)
     return await draft_of(supervisor, item.current_key, body, expect=item.expect)
@@ -209,8 +211,13 @@ def _carried_out(
     while (clash := attempt.clash) is not None:
         at = next(at for at, (item, _) in enumerate(ready) if item.key == clash.key)
         attempt = _attempt(store, ready[:at], author=author)
-        attempt.results.append(told or {"status": 409, "error": str(clash)})
+        attempt.results.append(told or _taken(clash))
     return attempt
+
+
+def _taken(clash: NameTakenError) -> dict[str, Any]:
+    kind, name = clash.holder
+    return {"status": 409, "error": str(clash), "holder": {"kind": kind, "name": name}}
 
 
 def _attempt(store: LiveStore, ready: Sequence[tuple[Item, Draft | None]], *, author: Author) -> _Attempt:

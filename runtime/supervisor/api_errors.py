@@ -91,7 +91,9 @@ async def _malformed(_: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:
     """Starlette raises it again behind this answer, and the log gets the rest."""
-    return JSONResponse({"error": f"the runtime failed ({type(error).__name__}); its log says more"}, 500)
+    return JSONResponse(
+        {"error": f"unexpected {type(error).__name__}; the log of the runtime says more"}, 500
+    )
 
 
 async def _http(_: Request, error: Exception) -> JSONResponse:

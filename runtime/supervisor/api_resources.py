@@ -18,7 +18,7 @@ from runtime.live import Author, ConflictError, Draft, ProtectedError
 from runtime.live.resource import Row
 from runtime.live.store import Summary
 from runtime.supervisor.api_errors import RefusedError, invalid, problem, spec_problems
-from runtime.supervisor.certificate_store import CertificateFileError, take_in
+from runtime.supervisor.certificate_store import CertificateFileError, check_kept, take_in
 from runtime.supervisor.supervisor import Supervisor
 from schemas.v1.base import Spec
 from schemas.v1.certificate import Certificate
@@ -175,6 +175,7 @@ async def restore_resource(
 ) -> Response:
     """Bring an earlier version back, with its credentials, as a new revision."""
     supervisor = _supervisor(request)
+    check_version(supervisor, kind, body.revision)
     try:
         revision, row = supervisor.store.restore(
             (kind, name), body.revision, expect=headers.expect(), author=headers.author()
@@ -243,6 +244,16 @@ def _refuse_move(old: Row | None, kind: str, spec: Spec) -> None:
     move = move_of(parse_spec(kind, json.loads(old.spec)), spec) if old else None
     if move is not None:
         raise invalid([problem(move.path, move.refusal)])
+
+
+def check_version(supervisor: Supervisor, kind: str, revision: int | None) -> None:
+    """Raises RefusedError when this version could become live again but not serve."""
+    if kind != "Certificate" or revision is None:
+        return
+    try:
+        check_kept(supervisor.layout, supervisor.store, revision)
+    except CertificateFileError as error:
+        raise invalid([problem(error.path, str(error))]) from error
 
 
 def _stored(supervisor: Supervisor, name: str, spec: Spec) -> Spec:

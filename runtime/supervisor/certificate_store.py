@@ -3,8 +3,9 @@
 A pair is known by what is live of it, its thumbprint and its chain, and never changes: another certificate is another
 pair. Both files are on disk before a resource names them, the key 0600 from its first byte, and they stay for as long
 as any version of a resource names them, so that neither a restart nor a way back needs the files of a declaration. A
-key of another certificate is refused, and so is one that others can read or that has a passphrase. Called by the
-control API before it writes, by `certificates` for the paths, by `main` at the start, and by `housekeeping`.
+version whose pair somebody has removed does not become live again. A key of another certificate is refused, and so is
+one that others can read or that has a passphrase. Called by the control API before it writes, by `certificates` for
+the paths, by `main` at the start, and by `housekeeping`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -42,6 +44,9 @@ T = TypeVar("T")
 LARGEST = 1024 * 1024
 #: A pair that nothing names yet may be about to be named.
 GRACE = timedelta(days=1)
+
+_USUAL = "RSA, and ECDSA with P-256, are what clients know"
+_STAYS = "stays where it was declared"
 
 
 class CertificateFileError(Exception):
@@ -73,7 +78,7 @@ def stored_files(layout: Layout, server: str, spec: Certificate) -> tuple[Path, 
 
 def take_in(layout: Layout, server: str, spec: Certificate) -> Certificate:
     """What becomes live of a certificate, its pair stored. The files are read only when the server has not got it yet.
-    Raises CertificateFileError, and OSError when it cannot be stored."""
+    Raises CertificateFileError, also when it cannot be stored."""
     if spec.self_signed is not None:
         return spec
     if spec.thumbprint is not None and _has(layout, server, spec):
@@ -86,22 +91,42 @@ def take_in(layout: Layout, server: str, spec: Certificate) -> Certificate:
             f"{spec.thumbprint} with {len(spec.chain)}; plan again",
         )
     kept = spec.model_copy(update={"thumbprint": pair.thumbprint, "chain": pair.chain}).as_live()
-    _store(pair, *stored_files(layout, server, kept))
+    certificate, key = stored_files(layout, server, kept)
+    try:
+        _store(pair, certificate, key)
+    except OSError as error:
+        where = error.filename or certificate.parent
+        raise CertificateFileError(
+            "certificateFile", f"the server cannot keep its copy: {where}: {error.strerror}"
+        ) from error
     return kept
+
+
+def check_kept(layout: Layout, store: LiveStore, revision: int) -> None:
+    """Raises CertificateFileError when the version of that revision is a certificate whose pair is not there any
+    more."""
+    for row, spec in _versions(store):
+        server = row.name.partition("/")[0]
+        is_by_thumbprint = spec.thumbprint is not None and spec.certificate_file is None
+        if row.revision == revision and is_by_thumbprint and not _has(layout, server, spec):
+            raise _missing(server, spec)
 
 
 def take_in_all(layout: Layout, store: LiveStore) -> None:
     """Store what an earlier version left where it was declared, as far as it is there and still the same. What is not
-    is used from there as before, and told if it is live."""
+    is used from there as before, and told. Whatever is wrong with one, the others and the start go on."""
     live = {row.revision for row in store.rows("Certificate")}
     for row, spec in _versions(store):
         if spec.certificate_file is None:
             continue
         try:
             store.respell(row, take_in(layout, row.name.partition("/")[0], spec))
-        except (CertificateFileError, OSError) as error:
-            if row.revision in live:
-                logger.warning("Certificate/%s stays where it was declared: %s", row.name, error)
+        except CertificateFileError as error:
+            level = logging.WARNING if row.revision in live else logging.INFO
+            logger.log(level, "Certificate/%s, version %d, %s: %s", row.name, row.revision, _STAYS, error)
+        except Exception:
+            # No file that a version names, perhaps an old one, may decide whether mail is served.
+            logger.exception("Certificate/%s, version %d, %s", row.name, row.revision, _STAYS)
 
 
 def forget_pairs(layout: Layout, store: LiveStore, now: datetime) -> int:
@@ -151,12 +176,8 @@ def _has(layout: Layout, server: str, spec: Certificate) -> bool:
 
 def _read(server: str, spec: Certificate) -> _Pair:
     if spec.certificate_file is None or spec.private_key_file is None:
-        raise CertificateFileError(
-            "thumbprint",
-            f"{server} has no certificate {spec.thumbprint} with this chain; "
-            "declare its certificateFile and privateKeyFile",
-        )
-    certificates = _parsed("certificateFile", spec.certificate_file, x509.load_pem_x509_certificates)
+        raise _missing(server, spec)
+    certificates = _parsed("certificateFile", spec.certificate_file, _certificates)
     key = _parsed("privateKeyFile", spec.private_key_file, lambda pem: load_pem_private_key(pem, None))
     _check_private(Path(spec.private_key_file))
     if key.public_key() != certificates[0].public_key():
@@ -172,15 +193,29 @@ def _read(server: str, spec: Certificate) -> _Pair:
     )
 
 
+def _missing(server: str, spec: Certificate) -> CertificateFileError:
+    return CertificateFileError(
+        "thumbprint",
+        f"{server} has no certificate {spec.thumbprint} with this chain; "
+        "declare its certificateFile and privateKeyFile",
+    )
+
+
+def _certificates(pem: bytes) -> list[x509.Certificate]:
+    found = x509.load_pem_x509_certificates(pem)
+    found[0].public_key()  # raises now what it would raise later
+    return found
+
+
 def _parsed(path: str, file: str, parse: Callable[[bytes], T]) -> T:
     """Without what the parser says of the content: that might be a key."""
     if not Path(file).is_absolute():
         raise CertificateFileError(
             path, f"{file} is not absolute; relative to what, only a declaration knows"
         )
-    if Path(file).exists() and not Path(file).is_file():
-        raise CertificateFileError(path, f"{file} is no file; a pipe would keep the server waiting")
     try:
+        if Path(file).exists() and not Path(file).is_file():
+            raise CertificateFileError(path, f"{file} is no file; a pipe would keep the server waiting")
         with Path(file).open("rb") as stream:
             pem = stream.read(LARGEST)
     except OSError as error:
@@ -189,6 +224,8 @@ def _parsed(path: str, file: str, parse: Callable[[bytes], T]) -> T:
         return parse(pem)
     except TypeError:
         raise CertificateFileError(path, f"{file} has a passphrase; write it without one") from None
+    except UnsupportedAlgorithm:
+        raise CertificateFileError(path, f"{file} is of a kind of key that cannot serve; {_USUAL}") from None
     except ValueError:
         raise CertificateFileError(path, f"{file} holds nothing of that kind in PEM") from None
 

@@ -1,7 +1,8 @@
 """Extended rights of a Receive connector: what Add-ADPermission grants beyond what its permission groups give.
 
 Only those rights are known that the runtime acts on; any other name is refused, with what was probably meant. Grants to
-the two principals that clients are before and after a logon can be declared; Deny entries cannot.
+the two principals that clients are before and after a logon can be declared; Deny entries cannot. Here is also which
+right the permission groups hold, as Exchange documents it: the runtime acts on that, `reconcile explain` tells it.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from schemas.v1.base import Model
+from schemas.v1.receive_connector_words import PermissionGroup
 from schemas.v1.scalar import Words
 from schemas.v1.types import SetOf
 
@@ -42,14 +44,58 @@ def _meant(name: str) -> str:
     return f": did you mean {by_name[found[0]]}?" if found else ""
 
 
-_NOT_ACTED_ON: Final = ": Exchange has this right, but nothing here acts on it; leave it out"
+#: What whoever holds the right may do.
+ALLOWS: Mapping[Right, str] = {
+    Right.SUBMIT: "Send messages through the connector at all; without it a logon and MAIL FROM are refused.",
+    Right.ACCEPT_ANY_SENDER: "Send from addresses outside of the authoritative accepted domains.",
+    Right.ACCEPT_AUTHORITATIVE_DOMAIN_SENDER: "Send from addresses in authoritative accepted domains, "
+    "so as any of your own users.",
+    Right.ACCEPT_ANY_RECIPIENT: "Relay: send to addresses outside of the accepted domains.",
+    Right.BYPASS_MESSAGE_SIZE_LIMIT: "Send messages larger than maxMessageSize.",
+    Right.ACCEPT_HEADERS_ROUTING: "Have the routing fields of the header kept (Received, Resent-…).",
+    Right.ACCEPT_HEADERS_ORGANIZATION: "Have the header fields X-MS-Exchange-Organization-… kept.",
+    Right.ACCEPT_HEADERS_FOREST: "Have the header fields X-MS-Exchange-Forest-… kept.",
+}
+
+GROUP_RIGHTS: Mapping[PermissionGroup, frozenset[Right]] = {
+    PermissionGroup.ANONYMOUS_USERS: frozenset(
+        {
+            Right.ACCEPT_HEADERS_ROUTING,
+            Right.ACCEPT_ANY_SENDER,
+            Right.ACCEPT_AUTHORITATIVE_DOMAIN_SENDER,
+            Right.SUBMIT,
+        }
+    ),
+    PermissionGroup.EXCHANGE_USERS: frozenset(
+        {Right.ACCEPT_HEADERS_ROUTING, Right.ACCEPT_ANY_RECIPIENT, Right.SUBMIT}
+    ),
+    PermissionGroup.PARTNERS: frozenset({Right.ACCEPT_HEADERS_ROUTING, Right.SUBMIT}),
+}
+
+#: MS Exchange\Externally Secured Servers: whoever reaches a connector with ExternalAuthoritative.
+EXTERNALLY_SECURED: frozenset[Right] = frozenset(
+    {
+        Right.ACCEPT_HEADERS_ROUTING,
+        Right.BYPASS_MESSAGE_SIZE_LIMIT,
+        Right.ACCEPT_ANY_RECIPIENT,
+        Right.ACCEPT_ANY_SENDER,
+        Right.ACCEPT_AUTHORITATIVE_DOMAIN_SENDER,
+        Right.SUBMIT,
+    }
+)
+
+#: Rights of Exchange that mean nothing here.
+NOT_ACTED_ON: Final = (
+    "ms-Exch-SMTP-Accept-Authentication-Flag",
+    "ms-Exch-SMTP-Accept-Exch50",
+    "ms-Exch-Bypass-Anti-Spam",
+)
+TELLS_NOT_ACTED_ON: Final = "Exchange has this right, but nothing here acts on it; leave it out"
 #: Names, in small letters, for which there is more to say than which right looks alike.
 _HINTS: Mapping[str, str] = {
     "ms-exch-smtp-accept-authoritative-domain": f": did you mean {Right.ACCEPT_AUTHORITATIVE_DOMAIN_SENDER}? It lets "
     "whoever holds it send as your own users; the name without -Sender is often copied and is no right of Exchange",
-    "ms-exch-smtp-accept-authentication-flag": _NOT_ACTED_ON,
-    "ms-exch-smtp-accept-exch50": _NOT_ACTED_ON,
-    "ms-exch-bypass-anti-spam": _NOT_ACTED_ON,
+    **{name.casefold(): f": {TELLS_NOT_ACTED_ON}" for name in NOT_ACTED_ON},
 }
 
 

@@ -3,8 +3,8 @@ the domain of an AcceptedDomain. Pure; who checks that none belongs to two only 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from schemas.v1.accepted_domain import AcceptedDomain
 from schemas.v1.base import Spec
@@ -40,6 +40,30 @@ def unique_names_in(kind: str, name: str, canonical: Mapping[str, Any]) -> Itera
         yield from _logon_names(name, single, others if isinstance(others, list) else ())
     elif kind == "AcceptedDomain" and isinstance(domain := canonical.get("domainName"), str):
         yield "domainName", domain.casefold()
+
+
+class Clash(NamedTuple):
+    """The resource `key` (kind and name) asks for `name`, which the resource `holder` of that kind has."""
+
+    key: tuple[str, str]
+    name: str
+    holder: str
+
+
+def clashes(
+    asked: Mapping[tuple[str, str], Collection[str]], holders: Mapping[tuple[str, str], Collection[str]]
+) -> Iterator[Clash]:
+    """What many writes lead to. `asked`: the names that each resource has after them and had not before, in the order
+    of the writes; `holders`: the resources that have a name (kind and name) after them. Of two that ask for one name
+    the second is in the wrong; whoever had it before, and has it still, never is."""
+    seen: set[tuple[str, str]] = set()
+    for key, names in asked.items():
+        seen.add(key)
+        for name in sorted(names):
+            for holder in holders.get((key[0], name), ()):
+                other = (key[0], holder)
+                if other != key and (other in seen or name not in asked.get(other, ())):
+                    yield Clash(key, name, holder)
 
 
 def _logon_names(name: str, single: Iterable[Any], addresses: Iterable[Any]) -> Iterator[tuple[str, str]]:

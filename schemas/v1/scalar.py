@@ -184,8 +184,13 @@ def _as_tuple(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return tuple(value)
     raise unexpected(
-        "list", "a list", value, hint=f": write [{_item(value)}]" if isinstance(value, str) else ""
+        "list", "a list", value, hint=f": write [{_items(value)}]" if isinstance(value, str) else ""
     )
+
+
+def _items(text: str) -> str:
+    """What stands between commas, as members of a YAML list in brackets."""
+    return ", ".join(_item(one.strip()) for one in text.split(",") if one.strip()) or _item(text)
 
 
 def _item(text: str) -> str:

@@ -140,6 +140,7 @@ class Bench:
     parallelism: int = 1
     events: list[Event] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
+    commit: str | None = None
 
     @property
     def applier(self) -> Applier:
@@ -148,7 +149,7 @@ class Bench:
         return Applier(
             self.target,
             state,
-            Author("alice"),
+            Author("alice", self.commit),
             self.probes,
             progress=self.events.append,
             should_stop=self.should_stop,

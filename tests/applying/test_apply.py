@@ -12,7 +12,7 @@ from reconciler.applying.apply import ApplyLeftError
 from reconciler.applying.events import Begun, RollingBack, Step
 from reconciler.applying.history import failed_configuration
 from reconciler.applying.retry import ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE, pauses
-from reconciler.model import Absent, Key, Present
+from reconciler.model import Absent, Key, Outcome, Present
 from reconciler.secret import SecretError
 from reconciler.targets.target import ConflictError, NotRunningError, RejectedError, ServiceError
 from tests.applying.builders import (
@@ -159,6 +159,14 @@ def test_services_run_the_previous_values_after_a_roll_back(bench: Bench) -> Non
     bench.apply(estate(imap=32))
     assert bench.pending() == {}
     assert bench.target.converged == ["ex01/imap4-backend", "ex01/imap4-backend"]
+
+
+def test_a_roll_back_tells_the_generation_that_serves(bench: Bench) -> None:
+    bench.applied(estate()).target.before["ex01/imap4"] = [ServiceError("the port is taken")]
+    report = bench.apply(estate(imap=32))
+    (step,) = (step for step in report.steps if step.subject == "ex01/imap4-backend")
+    assert step.outcome is Outcome.ROLLED_BACK
+    assert step.detail.startswith("restarted, generation 2; with the previous values again, generation 3: ")
 
 
 def test_a_failed_probe_rolls_back(bench: Bench) -> None:

@@ -114,3 +114,16 @@ def test_no_service_is_restarted_for_what_is_held_alone(bench: Bench) -> None:
     assert make_plan(estate(), bench.target.observe(), digests={}, holds=[hold()]).is_empty
     assert isinstance(bench.target.read(IMAP), Present)
     assert bench.pending()
+
+
+def test_what_a_hold_keeps_from_being_changed_is_known(bench: Bench) -> None:
+    bench.set_by_hand(IMAP, imap(99))
+    (kept,) = make_plan(estate(), bench.target.observe(), digests={}, holds=[hold()]).held_changes
+    assert [(field.path, field.old, field.new) for field in kept.fields] == [
+        ("maxConnectionsPerUser", 99, 16)
+    ]
+
+
+def test_a_hold_on_what_is_as_declared_keeps_nothing(bench: Bench) -> None:
+    plan = make_plan(estate(), bench.target.observe(), digests={}, holds=[hold()])
+    assert (len(plan.held), plan.held_changes) == (1, ())

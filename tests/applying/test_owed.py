@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,21 +10,47 @@ import pytest
 from reconciler.applying.history import entries
 from reconciler.applying.journal import Journal, unfinished
 from reconciler.applying.recovery import refuse_unsettled
-from reconciler.model import Key
-from reconciler.targets.target import Attribution, Converged, Method, RejectedError, ServiceError, TargetError
+from reconciler.model import Key, Observed, Unreadable
+from reconciler.targets.target import (
+    Attribution,
+    ConflictError,
+    Converged,
+    Method,
+    RejectedError,
+    ServiceError,
+    TargetError,
+    Write,
+    Written,
+)
 from tests.applying.builders import IMAP, POP, Bench, FaultyTarget, estate, imap, outcomes
 
 
 class RefusingTarget(FaultyTarget):
     """On the way back it refuses `refused`, resources and services, and a service that `waits_for` another one until
-    that was asked for; `asked` is what was asked for then."""
+    that was asked for; `asked` is what was asked for then. `unknown` cannot be read. What is sent together with
+    `fails_all` fails as a whole, and what is sent before `stands_against` meets somebody's change of that."""
 
     def __init__(self) -> None:
         super().__init__()
         self.refused: set[str] = set()
         self.waits_for: dict[str, str] = {}
         self.asked: list[str] = []
+        self.unknown: Key | None = None
+        self.fails_all: Key | None = None
+        self.stands_against: Key | None = None
         self._is_going_back = False
+
+    def read(self, key: Key) -> Observed:
+        return Unreadable("a newer version wrote it") if key == self.unknown else super().read(key)
+
+    def write_many(self, writes: Sequence[Write], *, by: Attribution) -> Written:
+        keys = [write.key for write in writes if write.is_restore]
+        if self.fails_all in keys:
+            return Written((), TargetError("the runtime failed"))
+        if self.stands_against in keys[1:]:
+            theirs = ConflictError(self.stands_against, expected=1, current=self._live[self.stands_against])
+            return Written((), theirs, self.stands_against)
+        return super().write_many(writes, by=by)
 
     def restore(self, key: Key, revision: int | None, *, expect: int | None, by: Attribution) -> None:
         self._is_going_back = True
@@ -167,3 +194,38 @@ def test_what_somebody_changed_since_is_left_at_once_and_never_overwritten(
     (report,) = bench.recover()
     assert bench.imap_limit() == 99
     assert "left as it is: ImapSettings/ex01" in str(report.error)
+
+
+def test_what_somebody_changed_so_that_this_version_cannot_read_it_is_left_too(
+    bench: Bench, target: RefusingTarget
+) -> None:
+    target.refused = {str(IMAP)}
+    bench.apply(estate(imap=32, pop=32))
+    bench.set_by_hand(IMAP, imap(99), who="bob")
+    target.refused, target.unknown = set(), IMAP
+    (report,) = bench.recover()
+    assert "left as it is: ImapSettings/ex01" in str(report.error)
+    (detail,) = [step.detail for step in report.steps if step.subject == str(IMAP)]
+    assert "was changed by bob" in detail
+    assert unfinished(bench.applier.state.journals) == ()
+
+
+def test_what_makes_a_whole_request_fail_keeps_nothing_else_from_coming_back(
+    bench: Bench, target: RefusingTarget
+) -> None:
+    target.fails_all = IMAP
+    report = bench.apply(estate(imap=32, pop=32))
+    assert f"not brought back yet: {IMAP};" in str(report.error)
+    assert (bench.limit(IMAP), bench.limit(POP)) == (32, 16)
+    bench.recover()
+    assert f"left as it is: {IMAP}" in last_error(bench)
+    assert unfinished(bench.applier.state.journals) == ()
+
+
+def test_what_cannot_come_back_for_a_change_of_another_is_tried_again(
+    bench: Bench, target: RefusingTarget
+) -> None:
+    target.stands_against = IMAP
+    report = bench.apply(estate(imap=32, pop=32))
+    assert "everything was rolled back" in str(report.error)
+    assert (bench.limit(IMAP), bench.limit(POP)) == (16, 16)

@@ -14,6 +14,7 @@ from reconciler.applying.hold import new_hold, parse_until
 from reconciler.applying.past import Return, plan_return
 from reconciler.model import Absent, Action, Desired, Hold, Key, Present, Report
 from reconciler.planning.selection import SelectionError
+from reconciler.rendering.plan_text import render_plan_text
 from reconciler.targets.target import Attribution
 from schemas.v1.codec import parse_spec
 from tests.applying.builders import (
@@ -358,9 +359,17 @@ def test_a_killed_way_back_is_settled(bench: Bench) -> None:
     assert entry(bench, 3).values["origin"] == {"rollbackTo": 1}
 
 
-def test_the_position_of_a_change_is_the_history(bench: Bench) -> None:
+def test_what_no_file_declares_has_no_place(bench: Bench) -> None:
     bench.applied(estate(imap=16)).applied(estate(imap=32))
     (change,) = way_back(bench, 1).plan.changes
-    assert change.position
-    assert str(change.position).endswith("history.jsonl:1:1")
     assert change.key == Key("ImapSettings", "ex01")
+    assert (change.position, change.fields[0].position) == (None, None)
+    shown = render_plan_text(way_back(bench, 1).plan, colour=False, width=100)
+    assert "not declared" not in shown
+    assert "history.jsonl" not in shown
+
+
+def test_nothing_to_do_is_said_of_the_entry(bench: Bench) -> None:
+    bench.applied(estate(imap=16))
+    shown = render_plan_text(way_back(bench, 1).plan, colour=False, width=100)
+    assert shown == "No changes: live is what it was after entry 1.\n"

@@ -12,6 +12,7 @@ import pytest
 from pydantic import JsonValue
 
 from reconciler.applying import batches
+from reconciler.applying.history import entries
 from reconciler.applying.journal import Journal, unfinished
 from reconciler.applying.retry import ATTEMPTS
 from tests.applying.builders import IMAP, POP, Bench, estate, imap, lost, outcomes, pop
@@ -181,6 +182,29 @@ def test_history_tells_of_a_killed_apply_once(bench: Bench, monkeypatch: pytest.
     bench.recover()
     lines = (bench.path / "history.jsonl").read_text().splitlines()
     assert len(lines) == 2  # the first estate, and this one
+
+
+@pytest.mark.parametrize("records", [2, RECORDS - 1], ids=["taken back", "finished"])
+def test_history_knows_the_commit_of_a_killed_apply(
+    records: int, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.commit = "8ce3d5b8+"
+    killed(bench, monkeypatch, records=records)
+    bench.commit = "another"
+    bench.recover()
+    newest = list(entries(bench.path / "history.jsonl"))[-1]
+    assert newest.values["commit"] == "8ce3d5b8+"
+
+
+def test_a_journal_of_before_says_no_commit(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(bench, monkeypatch, records=RECORDS - 1)
+    (journal,) = unfinished(bench.path / "journal")
+    text = journal.path.read_text(encoding="utf-8")
+    assert '"commit": null, ' in text
+    journal.path.write_text(text.replace('"commit": null, ', ""), encoding="utf-8")
+    bench.recover()
+    newest = list(entries(bench.path / "history.jsonl"))[-1]
+    assert (newest.outcome, newest.values["commit"]) == ("applied", None)
 
 
 def test_a_recovery_whose_target_is_silent_goes_on_later(

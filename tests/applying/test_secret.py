@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.age import IDENTITY_FILE, IDENTITY_KEY, encrypt, generate
-from reconciler.applying.secrets import digests
-from reconciler.model import Desired, Severity
+from reconciler.applying.secrets import digests, locked_writes
+from reconciler.applying.work import prepare
+from reconciler.model import Desired, Key, LiveState, Present, Severity
+from reconciler.planning import make_plan
 from reconciler.secret import SecretError, SecretRef, resolve
 from tests.planning.builders import resource
 
@@ -76,3 +78,26 @@ def test_other_reasons_are_told_apart(tmp_path: Path) -> None:
     desired = _locked(tmp_path, "alice", "bob")
     (tmp_path / "bob.age").write_text("no age")
     assert [one.code for one in digests(desired, b"key")[1]] == ["locked-secret", "unreadable-secret"]
+
+
+@pytest.mark.usefixtures("_nobody")
+def test_a_plan_that_has_to_write_what_nobody_here_can_open_says_so(tmp_path: Path) -> None:
+    desired = _locked(tmp_path, "alice", "bob")
+    found, _ = digests(desired, b"key")
+    bob = Key("Mailbox", "bob")
+    live = LiveState({bob: Present(desired.resources[bob].spec, 1, {"password": "a digest"})}, {})
+    (warning,) = locked_writes(make_plan(desired, live, digests=found), desired, found)
+    assert (warning.code, warning.severity) == ("locked-secret", Severity.WARNING)
+    assert warning.message.startswith("Mailbox/alice: this plan has to write an encrypted secret")
+    assert warning.position is not None
+    assert warning.position.line == 1
+
+
+@pytest.mark.usefixtures("_nobody")
+def test_a_secret_that_cannot_be_written_is_named_with_its_line(tmp_path: Path) -> None:
+    desired = _locked(tmp_path, "alice")
+    plan = make_plan(desired, LiveState({}, {}), digests={})
+    (place,) = (str(one.position("password")) for one in desired.resources.values())
+    with pytest.raises(SecretError, match="Mailbox/alice password: encrypted secret") as raised:
+        prepare(plan, desired=desired, live=LiveState({}, {}))
+    assert str(raised.value).startswith(f"{place}: ")

@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 
 from reconciler.applying import batches, take_back
 from reconciler.applying.apply import ApplyLeftError
+from reconciler.applying.history import failed_configuration
+from reconciler.applying.journal import unfinished
 from reconciler.applying.ties import Needs, circles
 from reconciler.model import Desired, Key, Lifecycle, Present, Prune, Report
 from reconciler.planning.plan import make_plan
+from reconciler.targets import requests
+from reconciler.targets.target import TargetError
 from schemas.v1.codec import parse_spec
 from schemas.v1.mailbox import Mailbox
 from tests.applying.builders import Bench, estate, outcomes, resource
@@ -150,9 +154,53 @@ def test_a_name_that_somebody_took_meanwhile_is_refused(bench: Bench) -> None:
     bert = parse_spec("Mailbox", {"database": "db01", "primarySmtpAddress": "new@contoso.example"})
     bench.set_by_hand(Key("Mailbox", "bert"), bert)
     report = bench.applier.apply(plan, desired=desired, live=live)
-    assert "Mailbox/anna was rejected" in (report.error or "")
-    assert "new@contoso.example belongs to Mailbox/bert" in (report.error or "")
+    text = "Mailbox/anna primarySmtpAddress: new@contoso.example belongs to Mailbox/bert already"
+    assert text in (report.error or "")
     assert addresses(bench) == {"anna": "anna", "bert": "new"}
+    assert failed_configuration(bench.applier.state.history, desired.digest) is None
+
+
+@pytest.mark.parametrize(("changed", "other"), [("anna", "bert"), ("bert", "anna")])
+def test_a_circle_that_somebody_broke_meanwhile_names_the_one_that_was_changed(
+    bench: Bench, changed: str, other: str
+) -> None:
+    bench.applied(as_named("anna", "bert"))
+    desired = mailboxes({"anna": "bert", "bert": "anna"})
+    plan, live = bench.plan(desired), bench.target.observe()
+    key = Key("Mailbox", changed)
+    bench.set_by_hand(key, as_named("anna", "bert").resources[key].spec)
+    report = bench.applier.apply(plan, desired=desired, live=live)
+    assert outcomes(report)[f"Mailbox/{changed}"] == "failed"
+    assert outcomes(report)[f"Mailbox/{other}"] == "not reached"
+
+
+@pytest.mark.parametrize("parallelism", [1, 4])
+@pytest.mark.usefixtures("one_a_request")
+def test_a_name_that_two_share_passes_once_both_have_given_it_up(bench: Bench, parallelism: int) -> None:
+    bench.parallelism = parallelism
+    bench.applied(as_named("aaron", "alice", "bob"))
+    shared = mailboxes({"aaron": "aaron", "alice": "zz", "bob": "zz"})
+    for name in ("alice", "bob"):
+        bench.set_by_hand(Key("Mailbox", name), shared.resources[Key("Mailbox", name)].spec)
+    wanted = {"aaron": "zz", "alice": "alice", "bob": "bob"}
+    bench.probes.failing.append("ex01/imap4")
+    assert not bench.apply(mailboxes(wanted, imap=17)).is_success
+    assert addresses(bench) == {"aaron": "aaron", "alice": "zz", "bob": "zz"}
+    assert bench.apply(mailboxes(wanted)).is_success
+    assert addresses(bench) == wanted
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MOST_WRITES", 2), ("MOST_BYTES", 4000)])
+def test_a_circle_that_no_request_can_hold_is_refused_before_the_first_write(
+    bench: Bench, limit: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.applied(as_named(*ROUND))
+    monkeypatch.setattr(requests, limit, most)
+    with pytest.raises(TargetError, match=r"names pass in a circle between 3 resources, Mailbox/"):
+        bench.apply(mailboxes(ROUND, imap=17))
+    assert bench.target.writes == []
+    assert unfinished(bench.applier.state.journals) == ()
+    assert bench.apply(mailboxes({**ROUND, "carl": "new"}, imap=17)).is_success
 
 
 @given(st.dictionaries(st.integers(0, 8), st.sets(st.integers(0, 8)), max_size=9))

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from reconciler.age import IDENTITY_FILE, IDENTITY_KEY
 from reconciler.authoring.formatting import formatted
+from reconciler.authoring.recipients import recipients_for
 from reconciler.authoring.replacing import create_file
 from reconciler.authoring.scaffold import ScaffoldError, scaffold
 from reconciler.cli.main import main, reconcile
@@ -33,6 +34,10 @@ _COMMAND = re.compile(r"(?:^|[\s`-])reconcile ([^`\n|]+)")
 def made(directory: Path, environments: tuple[str, ...] = ()) -> Path:
     scaffold(directory, environments)
     return directory
+
+
+def test_the_heading_of_the_recipients_is_nobodys_comment(tmp_path: Path) -> None:
+    assert recipients_for(made(tmp_path) / "estate" / "secrets" / "alice.age").comments == ("",)
 
 
 @pytest.mark.parametrize("environments", LAYOUTS)

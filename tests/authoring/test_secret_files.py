@@ -135,6 +135,12 @@ def test_an_ssh_key_can_be_an_identity(tmp_path: Path, monkeypatch: pytest.Monke
     assert recipients_for(tmp_path / "alice.age").comments == ("alice@laptop",)
 
 
+def test_a_comment_is_of_the_key_after_it_or_right_below(tmp_path: Path) -> None:
+    first, second, third = (generate().public for _ in range(3))
+    (tmp_path / "recipients.txt").write_text(f"# Who reads it\n\n{first}\n# bob\n{second}\n{third} # carol\n")
+    assert recipients_for(tmp_path / "alice.age").comments == ("", "bob", "carol")
+
+
 def test_without_an_identity_a_secret_is_locked(
     tmp_path: Path, key: KeyPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +250,7 @@ def test_an_edit_is_encrypted_and_leaves_nothing_in_clear(
     )
     assert edit_secret(file, editor=run)
     assert resolved(file) == "after"
-    assert (tmp_path / "record").read_text(encoding="utf-8") == "100600 40700 before"
+    assert (tmp_path / "record").read_text(encoding="utf-8") == "100600 40700 before\n"
     assert _left(tmp_path) == {"editor.py", "record", "recipients.txt", "alice.age"}
 
 

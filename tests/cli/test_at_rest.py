@@ -145,3 +145,23 @@ def test_a_hold_takes_a_whole_plan(run: Reconcile, applied: Runtime, whole: list
     finally:
         assert run("hold", "release", "Mailbox/alice").code == 0
     assert whole == ["whole"]
+
+
+def test_what_the_files_make_doubtful_is_told_each_time(
+    run: Reconcile, applied: Runtime, whole: list[str]
+) -> None:
+    """As `validate` tells it: by apply, by a whole plan, and by a quick one."""
+    dora = 'spec: {database: db01, primarySmtpAddress: "dora@elsewhere.example"}\n'
+    text = UNDECLARED.partition("kind:")[0] + "kind: Mailbox\nmetadata: {name: dora}\n" + dora
+    (applied.directory / "more.yaml").write_text(text, encoding="utf-8")
+    try:
+        ran = [run("apply", "--yes", applied.directory), *(run("plan", applied.directory) for _ in "12")]
+        assert whole == ["whole"]
+        told = run("validate", applied.directory).err
+    finally:
+        (applied.directory / "more.yaml").unlink()
+        assert run("apply", "--yes", applied.directory, "--delete", "Mailbox/dora").code == 0
+    assert ran[1] == ran[2]
+    for one in ran:
+        assert "Mailbox/dora: no AcceptedDomain covers elsewhere.example" in one.err
+    assert "no AcceptedDomain covers elsewhere.example" in told

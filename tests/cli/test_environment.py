@@ -100,7 +100,32 @@ def test_the_state_can_be_given_to_another_environment(production: Desk) -> None
 def test_an_environment_that_changes_nothing_is_not_stopped(production: Desk) -> None:
     overlays = production.directory / "overlays"
     shutil.copytree(overlays / "production", overlays / "twin")
-    assert "No changes" in production.apply("twin").stdout
+    assert "No changes (twin)" in production.apply("twin").stdout
+    assert production.newest()["origin"]["environment"] == "production"
+
+
+def test_an_environment_that_changes_nothing_gets_the_state_when_that_is_asked_for(production: Desk) -> None:
+    overlays = production.directory / "overlays"
+    shutil.copytree(overlays / "production", overlays / "twin")
+    unasked = production.run("apply", "--environment", "twin", "--switch-environment", expect=1)
+    assert "there is no terminal to ask on" in unasked.stderr
+    switched = production.apply("twin", "--switch-environment")
+    assert "With this plan the state is given to the environment twin." in switched.stderr
+    assert "Applied (twin, " in switched.stdout
+    newest = production.newest()
+    assert (newest["origin"]["environment"], newest["outcome"], newest["steps"]) == ("twin", "applied", [])
+    assert "environment twin" in production.runtime.reconcile("history", "--limit", "1").stdout
+    production.declare("production", 6)
+    assert "environment twin" in production.apply("production", expect=1).stderr
+    assert "given to" not in production.apply("twin", "--switch-environment").stderr
+    assert production.newest() == newest
+
+
+def test_a_switch_without_changes_is_one_json_document(production: Desk) -> None:
+    overlays = production.directory / "overlays"
+    shutil.copytree(overlays / "production", overlays / "twin")
+    report = json.loads(production.apply("twin", "--switch-environment", "--format", "json").stdout)
+    assert (report["environment"], report["plan"]["isEmpty"]) == ("twin", True)
 
 
 @pytest.mark.parametrize("verb", ["plan", "drift"])
@@ -142,7 +167,15 @@ def test_a_saved_plan_is_stopped_when_another_environment_was_applied_since(
 def test_a_roll_back_leads_to_the_environment_that_was_live_then(production: Desk) -> None:
     number = str(production.newest()["number"])
     production.apply("staging", "--switch-environment")
-    production.runtime.reconcile("rollback", "--to", number, "--yes", "--estate", str(production.directory))
+    back = ("rollback", "--to", number, "--estate", str(production.directory))
+    note = f"history entry {number} was applied from the environment production"
+    note += ", and what is live now from the environment staging"
+    looked = production.runtime.reconcile(*back, "--dry-run", "--format", "json", expect=2)
+    assert json.loads(looked.stdout)["note"] == note
+    done = production.runtime.reconcile(*back, "--yes")
+    assert f"NOTE: {note}\n" in done.stdout
+    assert "Applied (production, " in done.stdout
+    assert f"Note: {note}.\n" in done.stdout
     production.declare("production", 6)
     production.apply("production")
     assert STOPPED in production.apply("staging", expect=1).stderr
@@ -153,6 +186,86 @@ def test_a_repository_may_move(production: Desk, tmp_path: Path) -> None:
     production.directory = tmp_path / "moved"
     production.declare("production", 6)
     assert "Note" not in production.apply("production").stderr
+
+
+def another(production: Desk, root: Path) -> Desk:
+    """A copy of the estate in another place, with a change to apply."""
+    shutil.copytree(production.directory, root / "other")
+    production.directory = root / "other"
+    production.declare("production", 6)
+    return production
+
+
+def commit(directory: Path) -> None:
+    who = ("-c", "user.name=alice", "-c", "user.email=alice@contoso.example")
+    for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "-m", "estate")):
+        subprocess.run(["git", "-C", str(directory), *who, *command], check=True, capture_output=True)
+
+
+def test_the_base_counts_for_the_commit_of_an_overlay(production: Desk) -> None:
+    write_estate(production.directory / "base", production.runtime.ports, max_connections_per_user=17)
+    commit(production.directory)
+    overlay = str(production.directory / "overlays" / "production")
+    production.runtime.reconcile("apply", "--yes", overlay)
+    assert not production.newest()["commit"].endswith("+")
+    write_estate(production.directory / "base", production.runtime.ports, max_connections_per_user=18)
+    applied = production.runtime.reconcile("apply", "--yes", overlay)
+    assert production.newest()["commit"].endswith("+")
+    assert "Plan (production): " in applied.stdout
+    assert "Applied (production, " in applied.stdout
+
+
+def test_a_saved_plan_of_another_environment_than_the_chosen_one_is_refused(
+    production: Desk, tmp_path: Path
+) -> None:
+    file = tmp_path / "change.plan"
+    production.declare("production", 6)
+    made = production.run("plan", "--environment", "production", "--out", str(file), expect=2)
+    assert "Plan (production): " in made.stdout
+    assert "Plan (production): " in production.runtime.reconcile("plan", "show", str(file)).stdout
+    refused = production.runtime.reconcile("apply", str(file), "--environment", "staging", expect=1)
+    assert "made for the environment production, and --environment says staging" in refused.stderr
+    production.runtime.reconcile("apply", str(file), "--environment", "production")
+
+
+def test_another_estate_with_an_environment_of_that_name_is_noted(production: Desk, tmp_path: Path) -> None:
+    note = f"Note: the live servers were last applied from {production.directory}, environment production ("
+    other = another(production, tmp_path)
+    planned = other.run("plan", "--environment", "production", expect=2).stderr
+    assert note in planned
+    assert f"), and this is {other.directory}." in planned
+    assert note in other.apply("production").stderr
+    other.declare("production", 7)
+    assert "Note" not in other.apply("production").stderr
+
+
+def test_another_checkout_of_the_repository_is_the_same_estate(production: Desk, tmp_path: Path) -> None:
+    commit(production.directory)
+    production.declare("production", 8)
+    production.apply("production")
+    assert "Note" not in another(production, tmp_path).apply("production").stderr
+
+
+def test_another_repository_is_another_estate_even_where_the_first_is_gone(
+    production: Desk, tmp_path: Path
+) -> None:
+    commit(production.directory)
+    production.declare("production", 8)
+    production.apply("production")
+    first = production.directory
+    other = another(production, tmp_path)
+    shutil.rmtree(first)
+    shutil.rmtree(other.directory / ".git")
+    (other.directory / "README.md").write_text("Another one\n", encoding="utf-8")
+    commit(other.directory)
+    assert f"last applied from {first}" in other.apply("production").stderr
+
+
+def test_another_directory_of_the_repository_is_another_estate(production: Desk, tmp_path: Path) -> None:
+    commit(tmp_path)
+    production.declare("production", 8)
+    production.apply("production")
+    assert "Note: the live servers" in another(production, tmp_path).apply("production").stderr
 
 
 def test_an_estate_without_environments_is_another_and_binds_nothing(
@@ -182,7 +295,9 @@ def test_a_daemon_heals_no_other_environment_until_somebody_switches(
     with daemons(production.runtime, tmp_path) as start:
         options = ("--mode", "heal", "--interval", "1h", "--environment", "staging")
         daemon = start(*options, estate=production.directory)
-        (found,) = daemon.said("blocked")["diagnostics"]
+        blocked = daemon.said("blocked")
+        assert blocked["text"].startswith("The state belongs to another environment, nothing is applied: ")
+        (found,) = blocked["diagnostics"]
         assert found["code"] == "other-environment"
         assert not production.is_live("staging")
         assert production.newest() == before

@@ -12,6 +12,7 @@ import pytest
 from reconciler.cli.topics import Topic, of_guardrails, of_language
 from reconciler.declared.rules import RULES
 from reconciler.guardrails.files import SHIPPED, load_policies
+from schemas.v1.extended_rights import NOT_ACTED_ON, Right
 from tests.cli.conftest import Ran
 
 Reconcile = Callable[..., Ran]
@@ -121,10 +122,41 @@ def test_a_broken_policy_of_an_estate_is_told_and_the_others_explained(
         ("port-clash", {"port-clash", "port-clash (policy)"}),
         ("range", {"range", "range (type of values)"}),
         ("plan-delete", {"plan-delete"}),
+        ("ms-exch-smtp-submit", {"ms-Exch-SMTP-Submit"}),
     ],
 )
 def test_what_is_no_field_is_explained(subject: str, names: set[str], reconcile: Reconcile) -> None:
     assert _one(reconcile, subject).keys() >= names
+
+
+def test_everything_is_described() -> None:
+    assert [topic.name for topic in _all() if not topic.description] == []
+
+
+def test_every_right_of_exchange_that_is_known_is_explained(reconcile: Reconcile) -> None:
+    told = {topic.name for topic in of_language() if topic.what == "extended right"}
+    assert told == {*Right, *NOT_ACTED_ON}
+    out = reconcile("explain", "ms-Exch-Bypass-Anti-Spam").out
+    assert "nothing here acts on it; leave it out." in out
+
+
+@pytest.mark.parametrize(
+    ("right", "held"),
+    [
+        (
+            Right.ACCEPT_ANY_RECIPIENT,
+            "ExchangeUsers in permissionGroups; ExternalAuthoritative in authMechanism",
+        ),
+        (Right.BYPASS_MESSAGE_SIZE_LIMIT, "ExternalAuthoritative in authMechanism"),
+        (Right.ACCEPT_HEADERS_FOREST, "no permission group"),
+    ],
+)
+def test_who_holds_a_right_is_told(right: Right, held: str, reconcile: Reconcile) -> None:
+    assert _one(reconcile, right)[right]["held by"] == held
+
+
+def test_what_a_severity_does_is_told(reconcile: Reconcile) -> None:
+    assert "it is not applied" in _one(reconcile, "severity")["Policy.severity"]["description"]
 
 
 def test_how_a_secret_is_written(reconcile: Reconcile) -> None:
@@ -150,6 +182,7 @@ def test_a_kind_that_is_called_as_a_rule_is_followed_by_it(reconcile: Reconcile)
         ("secretReff", "secretRef"),
         ("waver", "Waiver"),
         ("mass-deletions", "mass-deletion"),
+        ("ms-Exch-SMTP-Accept-Authoritative-Domain", "ms-Exch-SMTP-Accept-Authoritative-Domain-Sender"),
     ],
 )
 def test_what_may_be_meant_is_told(typo: str, meant: str, reconcile: Reconcile) -> None:

@@ -273,3 +273,18 @@ def test_what_nobody_declares_does_not_stand_against_a_plan(applied: Runtime, sa
     policies(applied.directory / "policies", only_ours)
     applied.reconcile("apply", str(saved))
     assert live_limit(applied) == 32
+
+
+# Policies for every run
+
+
+def test_the_environment_names_policies_for_every_run(
+    applied: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies(tmp_path / "rules", RULE)
+    monkeypatch.setenv("RECONCILE_POLICIES", f"shipped {tmp_path / 'rules'}")
+    write_estate(applied.directory, applied.ports, max_connections_per_user=32)
+    planned = applied.reconcile("plan", "--format", "json", str(applied.directory), expect=1)
+    found = {one["policy"] for one in json.loads(planned.stdout)["guardrails"]}
+    assert "rule" in found
+    assert len(found) > 1

@@ -58,6 +58,8 @@ def test_history_shows_the_result_of_each_change(applied: Runtime) -> None:
     assert "ImapSettings/ex01" in shown
     assert "restart" in shown
     assert "configuration" in shown
+    assert "..." not in shown  # to a pipe
+    assert "logon and SELECT INBOX on 127.0.0.1:" in shown
 
 
 def test_an_entry_that_is_not_there_is_an_error(applied: Runtime) -> None:
@@ -78,8 +80,10 @@ def test_rollback_goes_back_and_is_recorded(applied: Runtime) -> None:
 
 def test_rollback_brings_a_deleted_mailbox_with_its_password_back(applied: Runtime) -> None:
     before = newest(applied)["number"]
+    count = mail_of_alice(applied, append=b"Subject: kept\r\n\r\nkept\r\n")
     delete(applied, Key("Mailbox", "alice"))
     applied.reconcile("rollback", "--to", str(before), "--yes")
+    assert mail_of_alice(applied) == count
     client = imaplib.IMAP4_SSL("127.0.0.1", applied.ports.imaps, ssl_context=applied.tls(), timeout=10)
     assert client.login("alice@contoso.example", "correct-horse-alice")[0] == "OK"
     client.logout()
@@ -215,7 +219,9 @@ def test_rollback_looks_first(applied: Runtime) -> None:
 
 
 def test_rollback_to_what_is_live_does_nothing(applied: Runtime) -> None:
-    applied.reconcile("rollback", "--to", str(newest(applied)["number"]), "--dry-run", expect=0)
+    number = newest(applied)["number"]
+    done = applied.reconcile("rollback", "--to", str(number), "--dry-run", expect=0)
+    assert done.stdout == f"No changes: live is what it was after entry {number}.\n"
 
 
 def test_a_hold_is_left_out_shown_and_released(applied: Runtime) -> None:

@@ -52,12 +52,63 @@ def test_the_secrets_of_every_environment_are_listed(layered: Path, reconcile: R
     assert "no declaration uses it" not in ran.out
 
 
+def test_a_list_that_has_grown_says_how_to_rotate(layered: Path, reconcile: Reconcile) -> None:
+    with (layered / "base" / "secrets" / "recipients.txt").open("a") as stream:
+        stream.write(f"{generate().public} # bob\n")
+    out = reconcile("secret", "list", layered).out
+    assert f"encrypted to 1 key, but the list has 2: run `reconcile secret rotate {layered}`" in out
+    out = reconcile("secret", "list", layered / "overlays" / "staging").out
+    assert f"run `reconcile secret rotate {layered / 'base' / 'secrets'}`" in out
+
+
 def test_those_of_one_environment_are_listed(layered: Path, reconcile: Reconcile) -> None:
     for arguments in (("--environment", "staging", layered), (layered / "overlays" / "staging",)):
         ran = reconcile("secret", "list", *arguments)
         assert (ran.code, ran.err) == (0, "")
         assert "base/secrets/alice.age" in ran.out
         assert "production:" not in ran.out
+
+
+VERBS = (
+    ("validate",),
+    ("plan",),
+    ("drift",),
+    ("apply", "--yes"),
+    ("apply", "--dry-run"),
+    ("up",),
+    ("daemon",),
+    ("import", "--update"),
+    ("secret", "list"),
+    ("policy", "check"),
+)
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+@pytest.mark.parametrize("said", ["--environment", "RECONCILE_ENVIRONMENT"])
+def test_an_overlay_and_another_environment_are_an_error(
+    verb: tuple[str, ...],
+    said: str,
+    layered: Path,
+    reconcile: Reconcile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    overlay = layered / "overlays" / "staging"
+    option = ["--environment", "production"] if said == "--environment" else []
+    if not option:
+        monkeypatch.setenv(said, "production")
+    ran = reconcile("--state", layered.parent / "state", *verb, overlay, *option)
+    assert ran.code == 1
+    assert f"{overlay} is the environment staging, and {said} says production; nothing was read" in ran.err
+    assert f"name the directory {layered / 'overlays' / 'production'}, or leave {said} out" in ran.err
+
+
+def test_an_overlay_and_its_own_environment_agree(
+    layered: Path, reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECONCILE_ENVIRONMENT", "staging")
+    overlay = layered / "overlays" / "staging"
+    assert reconcile("secret", "list", overlay, "--environment", "staging").code == 0
+    assert reconcile("secret", "list", overlay).code == 0
 
 
 def _live(directory: Path, **changes: dict[str, object]) -> LiveState:

@@ -126,3 +126,17 @@ def test_a_label_is_a_pair(reconcile: Reconcile, tmp_path: Path) -> None:
     ran = reconcile("policy", "check", "--label", "production", tmp_path)
     assert ran.code == 1
     assert "expected KEY=VALUE" in ran.err
+
+
+def test_validate_reads_the_policies_of_the_estate(reconcile: Reconcile, tmp_path: Path) -> None:
+    write_estate(tmp_path / "estate", Ports())
+    policies(tmp_path / "estate" / "policies", waiver(policy="nobody-has-it"))
+    ran = reconcile("--state", tmp_path / "state", "validate", tmp_path / "estate")
+    assert ran.code == 1
+    assert 'policies.yaml:3:9: error: there is no policy "nobody-has-it"' in ran.err
+
+
+def test_validate_asks_no_policy(reconcile: Reconcile, tmp_path: Path) -> None:
+    write_estate(tmp_path / "estate", Ports())
+    policies(tmp_path / "estate" / "policies", policy("false"))
+    assert reconcile("--state", tmp_path / "state", "validate", tmp_path / "estate").code == 0

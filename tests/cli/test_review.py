@@ -150,3 +150,30 @@ def test_head_is_planned_against_the_running_estate(tmp_path: Path, applied: Run
     shown = applied.reconcile(*arguments, "--format", "text", expect=2).stdout
     assert "Live: what applying head would do" in shown
     assert "ImapSettings/ex01" in shown.partition("Live: ")[2]
+
+
+@pytest.mark.parametrize("name", ["imap.yaml", "new.yaml"])
+@pytest.mark.parametrize("directory", ["estate", "."])
+def test_what_is_not_committed_is_named_beside_the_comment(
+    tmp_path: Path, reconcile: Reconcile, name: str, directory: str
+) -> None:
+    clone = Clone(tmp_path)
+    before = reconcile("review", clone.root / directory, "--base", "main")
+    (clone.root / "estate" / name).write_text("# edited\n", encoding="utf-8")
+    ran = reconcile("review", clone.root / directory, "--base", "main")
+    assert ran.out == before.out
+    assert (before.err, "not reviewed" in ran.err) == ("", True)
+
+
+def test_what_is_not_committed_elsewhere_is_not_named(tmp_path: Path, reconcile: Reconcile) -> None:
+    clone = Clone(tmp_path)
+    (clone.root / "notes.yaml").write_text("# mine\n", encoding="utf-8")
+    (clone.root / "estate" / ".reconcile").mkdir()
+    (clone.root / "estate" / ".reconcile" / "journal").write_text("{}", encoding="utf-8")
+    assert reconcile("review", clone.root / "estate", "--base", "main").err == ""
+
+
+def test_another_head_is_not_what_is_checked_out(tmp_path: Path, reconcile: Reconcile) -> None:
+    clone = Clone(tmp_path)
+    (clone.root / "estate" / "imap.yaml").write_text("# edited\n", encoding="utf-8")
+    assert reconcile("review", clone.root / "estate", "--base", "main", "--head", "main").err == ""

@@ -16,8 +16,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.up import tell
+from reconciler.daemon import notices
 from reconciler.daemon.process import health_of
 from reconciler.guardrails.files import SHIPPED
+from reconciler.model import Diagnostic, Severity
 from reconciler.state import StateDirectory
 from tests.support import clients
 from tests.support.estate import Ports, Runtime, write_estate
@@ -169,14 +172,41 @@ def test_up_does_not_apply_what_a_guardrail_stands_against(up: Up) -> None:
     policies = up.runtime.directory / "policies"
     policies.mkdir()
     shutil.copy(SHIPPED / "open-relay.yaml", policies)
-    file = up.runtime.directory / "estate.yaml"
+    open_a_relay(up.runtime)
+    up.said("Guardrails stand against the plan: nothing was changed.")
+    assert "open-relay" in up.output.read_text()
+    assert "ExternalAuthoritative" not in live(up, "ReceiveConnector/ex01/anonymous")["authMechanism"]
+
+
+def test_up_asks_the_policies_that_it_is_given(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path / "estate", tmp_path / "state", Ports())
+    write_estate(runtime.directory, runtime.ports)
+    open_a_relay(runtime)
+    with running(runtime, tmp_path / "output", "--policies", "shipped", str(runtime.directory)) as up:
+        up.said("Guardrails stand against the plan: nothing was changed.")
+        assert "open-relay" in up.output.read_text()
+
+
+def open_a_relay(runtime: Runtime) -> None:
+    """In the files."""
+    file = runtime.directory / "estate.yaml"
     relay = "authMechanism: [Tls, ExternalAuthoritative]\n  permissionGroups: [ExchangeServers]"
     text = file.read_text().replace("authMechanism: [Tls]\n  permissionGroups: [AnonymousUsers]", relay)
     assert relay in text
     file.write_text(text)
-    up.said("Guardrails stand against the plan: nothing was changed.")
-    assert "open-relay" in up.output.read_text()
-    assert "ExternalAuthoritative" not in live(up, "ReceiveConnector/ex01/anonymous")["authMechanism"]
+
+
+def test_up_says_that_the_state_is_another_environments(capsys: pytest.CaptureFixture[str]) -> None:
+    problem = Diagnostic("other-environment", Severity.ERROR, "it was applied from production")
+    tell(notices.Blocked((problem,), {}))
+    told = capsys.readouterr().err
+    assert "it was applied from production" in told
+    assert told.endswith("The state belongs to another environment: nothing was changed.\n")
+
+
+def test_up_waits_for_no_change_after_its_last_round(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(notices.Failed("the disk is full", None, is_last=True))
+    assert capsys.readouterr().err == "Error: the disk is full\n"
 
 
 def live(up: Up, name: str) -> dict[str, Any]:

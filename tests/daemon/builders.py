@@ -13,6 +13,7 @@ from reconciler.daemon.ledger import Ledger, Patience
 from reconciler.daemon.loop import Loop, Outside, Wish
 from reconciler.daemon.notices import Notice
 from reconciler.daemon.planner import Planner
+from reconciler.daemon.pulse import Pulse
 from reconciler.daemon.rounds import Healing, Rounds
 from reconciler.model import Hold
 from tests.applying.builders import IMAP, Bench
@@ -53,7 +54,7 @@ class Stage:
         self.ledger = Ledger(state.daemon / "ledger.json", patience, clock=lambda: self.now)
         healing = Healing(self.ledger, kinds) if heals else None
         rounds = Rounds(planner, self.bench.applier, self.feed, tell=self.told.append, healing=healing)
-        outside = Outside(self.wish, releases=state.daemon)
+        outside = Outside(self.wish, releases=state.daemon, pulse=Pulse(monotonic=lambda: self.now))
         self.loop = Loop(self.feed, planner, rounds, tell=self.told.append, outside=outside)
 
     def check(self) -> None:

@@ -14,7 +14,7 @@ from reconciler.daemon import notices
 from reconciler.daemon.endpoint import Endpoint, parse_address
 from reconciler.daemon.events import event_of
 from reconciler.daemon.metrics import Metrics
-from reconciler.model import Action, Change, Diagnostic, Key, Plan, Severity
+from reconciler.model import Action, Change, Diagnostic, Key, Plan, Position, Severity
 
 IMAP = Key("ImapSettings", "ex01")
 
@@ -72,6 +72,14 @@ def test_broken_files_are_unhealthy_until_a_good_round(watched: Watched) -> None
     assert watched.get("/healthz")[0] == 200
 
 
+def test_broken_files_are_told_with_their_place(watched: Watched) -> None:
+    place = Position(Path("estate/imap.yaml"), 7, 3)
+    problem = Diagnostic("unknown-key", Severity.ERROR, "unknown key max", place)
+    watched.metrics.take(notices.Broken((problem,), {}))
+    reasons = json.loads(watched.get("/healthz")[1])["reasons"]
+    assert reasons == ["the files are broken: estate/imap.yaml:7:3: unknown key max"]
+
+
 def test_of_many_problems_the_cause_is_told(watched: Watched) -> None:
     problems = (
         Diagnostic("not-read", Severity.WARNING, "nothing reads this file"),
@@ -107,6 +115,14 @@ def test_a_guardrail_is_unhealthy_until_a_good_round(watched: Watched) -> None:
     assert "an open relay" in watched.get("/healthz")[1]
     watched.end_round()
     assert watched.get("/healthz")[0] == 200
+
+
+def test_another_environment_is_told_as_that(watched: Watched) -> None:
+    problem = Diagnostic("other-environment", Severity.ERROR, "it was applied from production")
+    watched.metrics.take(notices.Blocked((problem,), {}))
+    assert json.loads(watched.get("/healthz")[1])["reasons"] == [
+        "the state belongs to another environment: it was applied from production"
+    ]
 
 
 def test_a_runtime_that_does_not_answer_is_unhealthy(watched: Watched) -> None:

@@ -249,6 +249,9 @@ def test_a_resource_that_flaps_is_left_alone(stage: Stage) -> None:
         stage.change_by_hand(99)
         told = stage.round()
     assert notices.Flapping(IMAP, 3, 10) in told
+    why = stage.ledger.why_not(str(IMAP))
+    assert why is not None
+    assert why.endswith("change the files or run: reconcile daemon --release ImapSettings/ex01")
     stage.change_by_hand(99)
     stage.round()
     assert stage.bench.imap_limit() == 99

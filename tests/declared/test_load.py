@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from reconciler.declared.certificates import thumbprints_in
+from reconciler.declared.certificates import not_after, thumbprints_in
+from reconciler.declared.files import read_bytes, read_file
 from reconciler.declared.load import load
-from reconciler.model import Ignore, Key, Lifecycle, Severity
+from reconciler.model import Diagnostic, Ignore, Key, Lifecycle, Severity
 from reconciler.rendering.diagnostics import render_diagnostics_text
 from reconciler.secret import SecretRef
 from schemas.v1.certificate import Certificate
@@ -236,6 +238,39 @@ def test_a_certificate_from_files_is_resolved(tmp_path: Path) -> None:
     assert spec.certificate_file == str(tmp_path / "mail.crt")
     assert spec.private_key_file == str(tmp_path / "mail.key")
     assert len(str(dump_spec(spec)["thumbprint"])) == 64
+    ends = not_after(str(tmp_path / "mail.crt"))
+    assert found.note("thumbprint") == f"ex01.contoso.example, ends {ends:%Y-%m-%d}"
+
+
+@pytest.mark.parametrize("name", ["mail.crt", "mail.key"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "mail.crt").write_bytes(certificate_pem(key))
+    (tmp_path / "mail.key").write_bytes(key_pem(key))
+    (tmp_path / "mail.key").chmod(0o600)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name, 0o600)
+    files = "servers: [ex01], services: [IMAP], certificateFile: mail.crt, privateKeyFile: mail.key"
+    (found,) = loaded(tmp_path, SERVER, document("Certificate", "mail", f"{{{files}}}")).diagnostics
+    assert found.message.endswith(f"{name} cannot be read: it is no regular file")
+    assert found.hint == "name a PEM file"
+
+
+@pytest.mark.parametrize("special", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_only_regular_files_are_read(tmp_path: Path, special: Callable[[Path], None]) -> None:
+    special(tmp_path / "special.yaml")
+    found = read_file(tmp_path / "special.yaml")
+    assert isinstance(found, Diagnostic)
+    assert (found.code, found.message) == (
+        "unreadable-file",
+        "the file cannot be read: it is no regular file",
+    )
+
+
+def test_a_link_is_followed_to_its_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 10_000)
+    (tmp_path / "link").symlink_to("file")
+    assert read_bytes(tmp_path / "link") == b"x" * 10_000
 
 
 def test_the_certificates_after_the_first_are_its_chain(tmp_path: Path) -> None:

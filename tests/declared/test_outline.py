@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -81,7 +82,19 @@ def remove_the_file(root: Path) -> None:
     (root / "estate" / "estate.yaml").rename(root / "estate" / "other.yaml")
 
 
-@pytest.mark.parametrize("change", [edit, add_a_file, add_a_policy, remove_the_file])
+def link_policies(root: Path) -> None:
+    write(root / "shared", mine="kind: Waiver\n")
+    (root / "estate" / "policies").symlink_to(root / "shared")
+
+
+def make_layers(root: Path) -> None:
+    (root / "estate" / "base").mkdir()
+    (root / "estate" / "overlays").mkdir()
+
+
+@pytest.mark.parametrize(
+    "change", [edit, add_a_file, add_a_policy, remove_the_file, link_policies, make_layers]
+)
 def test_other_files_make_it_void(tmp_path: Path, change: Callable[[Path], None]) -> None:
     keep(tmp_path, SERVER)
     assert find(tmp_path) is not None
@@ -100,6 +113,26 @@ def test_other_sources_make_it_void(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert find(tmp_path) is None
 
 
+def test_two_ways_to_name_a_directory_keep_one_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(tmp_path, SERVER)
+    monkeypatch.chdir(tmp_path)
+    found = loaded(Path("estate"), SERVER)
+    OutlineFile(Path("cache"), Path("estate"), Inputs()).keep(desired(found), files=found.files, remarks=())
+    assert find(tmp_path) is not None
+
+
+def test_what_nobody_used_for_long_is_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    for name, days in (("old", 31), ("young", 29)):
+        (tmp_path / "cache" / f"outline-{name}.json").touch()
+        then = (datetime.now(UTC) - timedelta(days=days)).timestamp()
+        os.utime(tmp_path / "cache" / f"outline-{name}.json", (then, then))
+    keep(tmp_path, SERVER)
+    names = {path.name for path in (tmp_path / "cache").iterdir()}
+    assert "outline-young.json" in names
+    assert "outline-old.json" not in names
+
+
 def test_a_damaged_one_counts_as_none(tmp_path: Path) -> None:
     keep(tmp_path, SERVER)
     (file,) = (tmp_path / "cache").iterdir()
@@ -107,10 +140,29 @@ def test_a_damaged_one_counts_as_none(tmp_path: Path) -> None:
     assert find(tmp_path) is None
 
 
-def test_what_changed_while_it_was_read_is_not_kept(tmp_path: Path) -> None:
+def test_what_changed_before_it_was_read_is_not_kept(tmp_path: Path) -> None:
+    write(tmp_path / "estate", estate=SERVER)
+    before = outline_file(tmp_path)
+    found = loaded(tmp_path / "estate", SERVER.replace("dublin", "london"))
+    before.keep(desired(found), files=found.files, remarks=())
+    assert find(tmp_path) is None
+
+
+def test_what_was_away_while_it_was_read_is_not_kept(tmp_path: Path) -> None:
+    write(tmp_path / "estate", estate=SERVER, more=DATABASE)
+    before = outline_file(tmp_path)
+    (tmp_path / "estate" / "more.yaml").unlink()
     found = loaded(tmp_path / "estate", SERVER)
-    edit(tmp_path)
-    outline_file(tmp_path).keep(desired(found), files=found.files, remarks=())
+    write(tmp_path / "estate", more=DATABASE)
+    before.keep(desired(found), files=found.files, remarks=())
+    assert find(tmp_path) is None
+
+
+def test_an_estate_with_policies_is_not_kept(tmp_path: Path) -> None:
+    write(tmp_path / "shared", mine="kind: Waiver\n")
+    write(tmp_path / "estate", estate=SERVER)
+    (tmp_path / "estate" / "policies").symlink_to(tmp_path / "shared")
+    keep(tmp_path, SERVER)
     assert find(tmp_path) is None
 
 
@@ -148,6 +200,16 @@ def lose_the_key(root: Path) -> None:
 @pytest.mark.parametrize("change", [put_certificate, open_the_key, lose_the_key])
 def test_other_certificate_files_make_it_void(certified: Path, change: Callable[[Path], None]) -> None:
     change(certified)
+    assert find(certified) is None
+
+
+@pytest.mark.parametrize("change", [put_certificate, open_the_key, lose_the_key])
+def test_a_certificate_that_changed_since_it_was_read_is_not_kept(
+    certified: Path, change: Callable[[Path], None]
+) -> None:
+    found = loaded(certified / "estate", SERVER, CERTIFICATE)
+    change(certified)
+    outline_file(certified).keep(desired(found), files=found.files, remarks=())
     assert find(certified) is None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.declared.layout import EnvironmentClashError
 from reconciler.declared.load import Loaded, load
 from reconciler.model import Ignore, Key
 from reconciler.secret import SecretRef
@@ -147,6 +148,18 @@ def test_two_changes_of_one_document_are_an_error(tmp_path: Path) -> None:
     patch = document("ImapSettings", "imap", "{banner: Hi}")
     result = layered(tmp_path, (SERVER, IMAP), (patch, patch))
     assert "is changed by two documents of this overlay" in result.diagnostics[0].message
+    first = f"{tmp_path}/overlays/test/changes.yaml:1:1"
+    assert result.diagnostics[0].message.endswith(f"; the first is at {first}")
+    assert str(result.diagnostics[0].position) != first
+
+
+def test_an_overlay_as_the_directory_is_never_another_environment(tmp_path: Path) -> None:
+    layered(tmp_path, (SERVER, IMAP), (document("ImapSettings", "imap", "{banner: Hi}"),))
+    overlay = tmp_path / "overlays" / "test"
+    assert desired(load(overlay, environment="test")).resources
+    said = r"overlays/test is the environment test, and .* says other;"
+    with pytest.raises(EnvironmentClashError, match=said):
+        load(overlay, environment="other")
 
 
 def test_a_change_of_one_of_two_is_an_error(tmp_path: Path) -> None:

@@ -165,6 +165,18 @@ def test_what_is_refused_and_where(content: bytes, problem: tuple[str, str]) -> 
     assert _problems(content) == [problem]
 
 
+@pytest.mark.parametrize(
+    ("said", "hinted"),
+    [
+        (b"[first, 0.0.0.0:25]", 'write ["0.0.0.0:25"], or each value on a line of its own: - 0.0.0.0:25'),
+        (b"[correct:25]", 'write ["127.0.0.1:10993"]'),
+    ],
+)
+def test_the_hint_repeats_an_address_and_nothing_that_may_be_secret(said: bytes, hinted: str) -> None:
+    _, (problem,) = read(b"a: " + said + b"\n", FILE)
+    assert (problem.hint or "").startswith(hinted)
+
+
 @pytest.mark.parametrize("opening", [b"[", b"{a: "])
 def test_nesting_is_bounded_without_recursion(opening: bytes) -> None:
     assert _problems(opening * 100_000)[0][0] == "yaml-depth"

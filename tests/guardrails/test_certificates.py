@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from reconciler.guardrails.certificates import certificate_facts
 from schemas.v1.certificate import Certificate
 from schemas.v1.codec import parse_spec
-from tests.declared.pem import certificate_pem
+from tests.declared.pem import certificate_pem, on_an_unknown_curve, signed_in_an_unknown_way
 
 
 def facts(**spec: object) -> dict[str, object]:
@@ -25,6 +25,20 @@ def test_a_file_tells_names_dates_and_key(tmp_path: Path) -> None:
     assert (found["isSelfSigned"], found["keyAlgorithm"], found["keyBits"]) == (True, "EC", 256)
     assert (found["signatureHash"], found["services"]) == ("sha256", ["IMAP"])
     assert datetime.fromisoformat(str(found["notAfter"])).tzinfo is not None
+
+
+def test_nothing_is_known_of_one_whose_key_nobody_knows(tmp_path: Path) -> None:
+    file = tmp_path / "mail.crt"
+    file.write_bytes(on_an_unknown_curve(certificate_pem(ec.generate_private_key(ec.SECP256R1()))))
+    found = facts(certificateFile=str(file), privateKeyFile="mail.key")
+    assert (found["names"], found["keyAlgorithm"]) == ([], None)
+
+
+def test_a_signature_that_nobody_knows_hides_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "mail.crt"
+    file.write_bytes(signed_in_an_unknown_way(certificate_pem(ec.generate_private_key(ec.SECP256R1()))))
+    found = facts(certificateFile=str(file), privateKeyFile="mail.key")
+    assert (found["keyAlgorithm"], found["signatureHash"]) == ("EC", None)
 
 
 def test_one_that_is_yet_to_be_made_has_no_dates() -> None:

@@ -45,6 +45,19 @@ def test_a_finding_is_a_diagnostic_at_the_field(tmp_path: Path) -> None:
     assert found.position.line == 7
 
 
+def test_a_long_list_is_cut_in_a_message(tmp_path: Path) -> None:
+    rules = policies(
+        tmp_path,
+        policy("false", match="{kinds: [ReceiveConnector]}", message='"{resource.spec.remoteIPRanges}"'),
+    )
+    ranges = [f"203.0.{number}.0/24" for number in range(100, 125)]
+    connector = resource(
+        "ReceiveConnector", "ex01/in", {"bindings": ["0.0.0.0:25"], "remoteIPRanges": ranges}
+    )
+    (found,) = judged(rules, connector).diagnostics
+    assert found.message.endswith(", 203.0.119.0/24, and 5 more")
+
+
 def test_a_field_that_is_not_declared_is_told_at_its_document(tmp_path: Path) -> None:
     rules = policies(
         tmp_path, policy("resource.spec.protocolLogEnabled", match=IMAP, more="at: [protocolLogEnabled]\n")

@@ -7,6 +7,7 @@ import pytest
 from reconciler.guardrails.files import SHIPPED, combine, load_policies
 from reconciler.guardrails.policy import Policy
 from reconciler.guardrails.trials import Ran, run_trials, untested
+from tests.guardrails.builders import judged, resource
 from tests.support import guardrails_page
 
 PACK = combine(load_policies(SHIPPED))
@@ -36,6 +37,16 @@ def test_each_rule_is_found_by_its_name_and_says_why(policy: Policy) -> None:
     assert policy.fact is not None
     assert policy.fact.startswith("Exchange ")
     assert policy.remedy
+
+
+def test_a_finding_leads_to_what_every_repository_has() -> None:
+    relay = {"extendedRights": {"anonymousLogon": ["ms-Exch-SMTP-Accept-Any-Recipient"]}}
+    connector = resource("ReceiveConnector", "ex01/in", {"bindings": ["0.0.0.0:25"], **relay})
+    found = [one for one in judged(PACK, connector).findings if one.policy == "open-relay"]
+    assert [(one.diagnostic.hint or "").rpartition("; ")[2] for one in found] == [
+        "more: reconcile explain open-relay"
+    ]
+    assert [one.docs for one in found] == ["docs/guardrails.md#open-relay"]
 
 
 def test_the_page_is_made_from_the_rules() -> None:

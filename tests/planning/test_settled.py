@@ -42,3 +42,8 @@ def test_it_agrees_with_a_whole_plan(one: MemoryTarget, other: MemoryTarget) -> 
             assert found is None or empty_plan(found) == plan
             is_waiting = any(service.pending for service in target.services().values())
             assert found is not None or is_waiting or not says_nothing
+        declare(other, Path(root, "estate"))
+        again = OutlineFile(Path(root, "cache"), Path(root, "estate"), Inputs())
+        now = load(Path(root, "estate")).desired
+        if now is None or now.digest != loaded.desired.digest:
+            assert settled(again, one) is None

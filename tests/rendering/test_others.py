@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 from reconciler.model import LiveState, Outcome, Report, StepResult
 from reconciler.rendering.drift_text import drifted, render_drift_text
 from reconciler.rendering.report_text import render_report_text
 from reconciler.rendering.status_text import render_status_text
 from tests.rendering.golden import assert_golden
-from tests.rendering.values import empty_plan, every_plan, observed, plan
+from tests.rendering.values import empty_plan, every_plan, observed, patched_plan, plan
 
+NOW = datetime(2026, 1, 6, 8, tzinfo=UTC)
 STATUS: dict[str, Any] = {
     "runtime": {
         "pid": 4711,
@@ -64,16 +68,17 @@ STATUS: dict[str, Any] = {
                     "lastError": "127.0.0.1:110 is in use\x1b[2J",
                 },
             ],
-        }
-    ],
-    "certificates": [
-        {
-            "name": "ex01/mail",
-            "file": "/state/mail.crt",
-            "thumbprint": "ab" * 32,
-            "notAfter": "2031-01-04T08:00:00Z",
-            "subjectAlternativeNames": ["ex01.contoso.example"],
-            "services": ["IMAP", "POP", "SMTP"],
+            "certificates": [
+                {
+                    "name": "mail",
+                    "services": ["IMAP", "POP", "SMTP"],
+                    "error": None,
+                    "file": "/state/mail.crt",
+                    "thumbprint": "ab" * 32,
+                    "notAfter": "2031-01-04T08:00:00Z",
+                    "subjectAlternativeNames": ["ex01.contoso.example"],
+                }
+            ],
         }
     ],
     "sessions": 41,
@@ -82,23 +87,55 @@ STATUS: dict[str, Any] = {
 
 
 def test_status() -> None:
-    assert_golden("status.txt", render_status_text(STATUS, colour=False, width=120))
+    assert_golden("status.txt", render_status_text(STATUS, now=NOW, colour=False, width=120))
 
 
 def test_status_without_a_width_cuts_nothing() -> None:
-    shown = render_status_text(STATUS, colour=False, width=None)
+    shown = render_status_text(STATUS, now=NOW, colour=False, width=None)
     assert "127.0.0.1:10143 starttls, 127.0.0.1:10993 implicit\n" in shown
     assert "..." not in shown
 
 
 def test_status_of_an_empty_runtime() -> None:
     runtime = {"runtime": {"pid": 1, "version": "0.1.0", "state": "running"}, "servers": [], "sessions": 0}
-    shown = render_status_text(runtime, colour=False, width=100)
+    shown = render_status_text(runtime, now=NOW, colour=False, width=100)
     assert shown == "Runtime running: pid 1, version 0.1.0, 0 sessions\n\nNo server is configured.\n"
 
 
 def test_status_escapes_control_characters() -> None:
-    assert "\x1b" not in render_status_text(STATUS, colour=False, width=120)
+    assert "\x1b" not in render_status_text(STATUS, now=NOW, colour=False, width=120)
+
+
+def status_with(**certificate: Any) -> dict[str, Any]:
+    known = {"name": "mail", "services": ["IMAP"], "subjectAlternativeNames": ["ex01.contoso.example"]}
+    return {"servers": [{"name": "ex01", "certificates": [{**known, **certificate}]}]}
+
+
+@pytest.mark.parametrize(
+    ("end", "style", "said"),
+    [
+        ("2026-02-05T07:59:59Z", "33", "(29 days left)"),
+        ("2026-01-06T09:00:00Z", "33", "(0 days left)"),
+        ("2026-01-06T08:00:00Z", "31", "(ended)"),
+    ],
+)
+def test_a_certificate_that_ends_soon_stands_out(end: str, style: str, said: str) -> None:
+    status = status_with(notAfter=end)
+    line = f"ex01/mail  until {end} {said}  IMAP  ex01.contoso.example"
+    assert f"  {line}\n" in render_status_text(status, now=NOW, colour=False, width=None)
+    assert f"\x1b[{style}m  {line}\x1b[0m" in render_status_text(status, now=NOW, colour=True, width=None)
+
+
+def test_a_certificate_that_ends_later_does_not() -> None:
+    end = "2026-02-05T08:00:01Z"
+    shown = render_status_text(status_with(notAfter=end), now=NOW, colour=True, width=None)
+    assert f"\n  ex01/mail  until {end}  IMAP" in shown
+
+
+def test_a_certificate_that_cannot_be_read_says_why() -> None:
+    status = status_with(notAfter=None, error="no such file\x1b")
+    shown = render_status_text(status, now=NOW, colour=False, width=None)
+    assert "ex01/mail  until -  IMAP  ex01.contoso.example\n      error: no such file\\x1b\n" in shown
 
 
 def test_drift() -> None:
@@ -111,6 +148,16 @@ def test_drift_of_the_rest() -> None:
         "drift-every.txt",
         render_drift_text(every_plan(), LiveState({}, {}), colour=False, width=100),
     )
+
+
+def test_drift_in_another_file_than_the_resource_names_that_file() -> None:
+    shown = render_drift_text(patched_plan(), LiveState({}, {}), colour=False, width=100)
+    assert "declared  32  (overlays/test/imap.yaml:22)\n" in shown
+
+
+def test_a_report_names_its_environment() -> None:
+    report = Report("a1", (), environment="production")
+    assert render_report_text(report, colour=False) == "Applied (production, a1): nothing to do.\n"
 
 
 def test_a_pending_name_alone_is_no_drift() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from reconciler.model import Action, Change, FieldChange, Key, Plan
 from reconciler.planning import make_plan
@@ -67,6 +68,21 @@ def test_a_secret_shows_only_that_it_changed() -> None:
 def test_a_value_of_a_variable_comes_with_where_that_was_set() -> None:
     text = render_plan_text(noted_plan(), colour=False, width=80)
     assert f"maxConnectionsPerUser  16 -> 32  line 10, {NOTE}\n" in text
+
+
+def test_a_plan_names_its_environment() -> None:
+    assert render_plan_text(noted_plan(), colour=False, width=80).startswith("Plan: 1 to update")
+    there = replace(noted_plan(), environment="production")
+    assert render_plan_text(there, colour=False, width=80).startswith("Plan (production): 1 to update")
+    assert plan_json(there)["environment"] == "production"
+    nothing = replace(empty_plan(), environment="production")
+    assert render_plan_text(nothing, colour=False, width=80).startswith("No changes (production): live is")
+
+
+def test_a_plan_says_its_note_before_the_changes() -> None:
+    told = replace(noted_plan(), note="history entry 2 was applied from the environment staging")
+    assert "\nNOTE: history entry 2 was applied from" in render_plan_text(told, colour=False, width=80)
+    assert plan_json(told)["note"] == told.note
 
 
 def test_of_a_resource_that_costs_a_restart_the_fields_that_cost_none_are_named() -> None:

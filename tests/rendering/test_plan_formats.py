@@ -27,7 +27,7 @@ from reconciler.rendering.sarif import sarif
 from tests.planning.builders import desired, resource, server
 from tests.rendering.golden import assert_golden
 from tests.rendering.hostile import TEXTS, hostile_diagnostics, hostile_plan
-from tests.rendering.values import NOTE, empty_plan, every_plan, first_plan, noted_plan, plan
+from tests.rendering.values import NOTE, empty_plan, every_plan, first_plan, noted_plan, patched_plan, plan
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "plan.schema.json"
 
@@ -63,6 +63,13 @@ def test_a_plan_is_as_its_schema_says(name: str, validator: Draft202012Validator
 
 def test_the_schema_refuses_what_it_does_not_know(validator: Draft202012Validator) -> None:
     assert not validator.is_valid(plan_json(plan()) | {"more": 1})
+
+
+@pytest.mark.parametrize("render", [render_text, render_plan_markdown, render_plan_html])
+def test_a_field_that_stands_in_another_file_names_it(render: Callable[[Plan], str]) -> None:
+    shown = render(patched_plan())
+    assert "overlays/test/imap.yaml:22" in shown
+    assert "base/imap.yaml:1:1" in shown
 
 
 def test_text_of_the_rest() -> None:

@@ -94,6 +94,13 @@ def noted_plan() -> Plan:
     return Plan("0" * 64, (change,), (), {change.key: 7})
 
 
+def patched_plan() -> Plan:
+    """A plan whose only new value stands in an overlay, and its resource in the base."""
+    (change,) = noted_plan().changes
+    field = replace(change.fields[0], position=Position(Path("overlays/test/imap.yaml"), 22, 5), note="")
+    return Plan("0" * 64, (replace(change, fields=(field,)),), (), {change.key: 7})
+
+
 def every_plan() -> Plan:
     """What the others lack: a selection, a rename, deletions with a cascade, a refusal, a hold, a secret that cannot be
     opened."""

@@ -8,9 +8,11 @@ import pytest
 
 from reconciler.guardrails.guard import Guard
 from reconciler.model import Severity
+from reconciler.review.compose import title
 from reconciler.review.model import Findings
+from reconciler.review.renderings import as_diagnostics, render_text
 from tests.guardrails.builders import waiver
-from tests.review.repositories import ESTATE, IMAP, POLICY, Clone
+from tests.review.repositories import ESTATE, IMAP, POLICY, Clone, mailbox
 
 WAIVERS = "estate/policies/waivers.yaml"
 WAIVER = waiver(policy="few-connections")
@@ -91,3 +93,24 @@ def test_a_finding_whose_allowance_is_taken_away_is_new(tmp_path: Path) -> None:
     clone.replace("estate/imap.yaml", allowed, "{name: imap}")
     (finding,) = clone.compare().findings.new
     assert (finding.policy, finding.diagnostic.severity) == ("few-connections", Severity.WARNING)
+
+
+def test_an_error_that_is_waived_now_is_told_first(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.branch()
+    clone.commit({"estate/imap.yaml": MANY["estate/imap.yaml"], WAIVERS: WAIVER})
+    review = clone.review()
+    assert "1 guardrail error waived" in title(review)
+    first = render_text(review).partition("Look at these first (2)\n")[2].splitlines()[0]
+    assert "500 connections of one user" in first
+    assert "waived until 2026-12-31" in first
+    assert any("; waived until" in one.message for one in as_diagnostics(review))
+
+
+def test_an_error_that_was_waived_before_is_not(tmp_path: Path) -> None:
+    clone = Clone(tmp_path, {**MANY, WAIVERS: WAIVER})
+    clone.branch()
+    clone.commit({"estate/mailboxes.yaml": mailbox("alice") + "---\n" + mailbox("bob")})
+    review = clone.review()
+    assert review.comparisons[0].findings.waived
+    assert "waived" not in title(review)

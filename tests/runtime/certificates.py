@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import ssl
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+#: Object identifiers of curves, in DER: 1.2.840.10045.3.1.7 and .4
+_P256, _PRIME239V1 = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030104")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,13 @@ def make_pair(directory: Path, name: str = "localhost") -> Pair:
         )
     )
     return pair
+
+
+def on_an_unknown_curve(file: Path) -> None:
+    """The PEM file again, as if its key were on a curve that nobody supports (prime239v1)."""
+    begin, *lines, end = file.read_text().splitlines()
+    der = base64.b64decode("".join(lines)).replace(_P256, _PRIME239V1)
+    file.write_text(f"{begin}\n{base64.encodebytes(der).decode()}{end}\n")
 
 
 _shared: list[Pair] = []

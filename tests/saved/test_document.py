@@ -120,6 +120,15 @@ def test_what_is_damaged_is_not_printed_whole(tmp_path: Path) -> None:
     assert str(caught.value) == "change.plan is damaged (UnicodeEncodeError); plan again"
 
 
+def test_a_yaml_file_is_told_from_a_plan(tmp_path: Path) -> None:
+    file = tmp_path / "imap.yaml"
+    file.write_text("apiVersion: reconciler/v1\n", encoding="utf-8")
+    with pytest.raises(SavedPlanError) as caught:
+        document.read(file)
+    expected = f"{file} is a YAML file and not a saved plan; name the directory that it is in: {tmp_path}"
+    assert str(caught.value) == expected
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -61,6 +61,11 @@ def test_one_text_is_not_a_list() -> None:
     assert found == 'expected a list, got "127.0.0.1:993": write ["127.0.0.1:993"]'
 
 
+def test_words_with_commas_between_are_proposed_as_a_list() -> None:
+    found = only_error("ReceiveConnector", permissionGroups="AnonymousUsers,Partners")
+    assert found == 'expected a list, got "AnonymousUsers,Partners": write [AnonymousUsers, Partners]'
+
+
 def test_a_wrong_member_is_pointed_at_by_its_index() -> None:
     [(path, _)] = errors("ImapSettings", sslBindings=["127.0.0.1:993", "everywhere"])
     assert path == "sslBindings.1"

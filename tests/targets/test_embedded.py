@@ -29,6 +29,15 @@ IMAP = Key("ImapSettings", "ex01")
 ALICE = Attribution("alice")
 
 
+def test_a_rejection_says_each_sentence_once() -> None:
+    text = "there is no MailboxDatabase/db9"
+    problems = (("database", text), ("alias", "is missing"))
+    said = str(RejectedError("Mailbox/alice", f"not valid: database: {text}", problems))
+    assert (
+        said == f"Mailbox/alice was rejected by the runtime: not valid: database: {text}; alias: is missing"
+    )
+
+
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StateDirectory]:
     """A runtime whose socket has a path that is too long for an address."""
@@ -166,7 +175,7 @@ def test_a_busy_runtime_is_transient(serve: Callable[[bytes], EmbeddedTarget]) -
 
 
 def test_a_failure_of_the_runtime_is_no_reason_to_try_again(serve: Callable[[bytes], EmbeddedTarget]) -> None:
-    with pytest.raises(TargetError, match=r"the runtime failed \(disk full\)"):
+    with pytest.raises(TargetError, match=r"the runtime failed: disk full$"):
         serve(http({"error": "disk full"}, "500 Internal Server Error")).health()
 
 

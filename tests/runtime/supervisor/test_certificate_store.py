@@ -22,20 +22,24 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from runtime.live import Author, Draft, LiveStore
+from runtime.live import Author, Draft, LiveStore, NoSuchVersionError
+from runtime.live.forget import KEPT_DAYS
 from runtime.net.tls import server_context
 from runtime.supervisor.certificate_store import (
     GRACE,
     CertificateFileError,
+    check_kept,
     forget_pairs,
     stored_files,
     take_in,
     take_in_all,
 )
+from runtime.supervisor.housekeeping import forget
 from runtime.supervisor.layout import Layout
 from schemas.v1.certificate import Certificate
 from schemas.v1.codec import parse_spec
-from tests.runtime.certificates import Pair, make_pair
+from tests.runtime.aio import run
+from tests.runtime.certificates import Pair, make_pair, on_an_unknown_curve
 from tests.runtime.supervisor.process import PopPorts, Supervisor, declare_pop, running
 
 KEY = ("Certificate", "ex01/mail")
@@ -151,6 +155,8 @@ def with_a_passphrase(pair: Pair) -> None:
         (lambda pair: pair.key.write_text("no PEM"), "privateKeyFile", "holds nothing of that kind in PEM"),
         (lambda pair: pair.certificate.write_text("no PEM"), "certificateFile", "nothing of that kind"),
         (lambda pair: pair.certificate.unlink(), "certificateFile", "cannot be read: No such file"),
+        (lambda pair: on_an_unknown_curve(pair.key), "privateKeyFile", "a kind of key that cannot serve"),
+        (lambda pair: on_an_unknown_curve(pair.certificate), "certificateFile", "a kind of key"),
     ],
 )
 def test_what_cannot_be_used_is_not_taken_in(
@@ -245,7 +251,85 @@ def test_what_is_no_longer_there_stays_as_it_was_and_is_told(
     make_pair(pair.certificate.parent)
     take_in_all(layout, store)
     assert store.resources("Certificate")[0].spec == declared(pair, thumbprint=planned)
-    assert "Certificate/ex01/mail stays where it was declared" in caplog.text
+    assert "Certificate/ex01/mail, version 1, stays where it was declared" in caplog.text
+
+
+def test_a_version_that_cannot_be_read_at_all_decides_about_no_other(
+    layout: Layout,
+    store: LiveStore,
+    pair: Pair,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broken = write(store, declared(make_pair(pair.key.parent, "broken")))
+    write(store, declared(pair), expect=broken)
+
+    def failing_once(pem: bytes, password: None) -> Any:
+        monkeypatch.undo()
+        raise RuntimeError("the parser gave up")
+
+    monkeypatch.setattr("runtime.supervisor.certificate_store.load_pem_private_key", failing_once)
+    take_in_all(layout, store)
+    (spec,) = (resource.spec for resource in store.resources("Certificate"))
+    assert spec == take_in(layout, "ex01", declared(pair))
+    assert f"Certificate/ex01/mail, version {broken}, stays where it was declared" in caplog.text
+
+
+def test_what_cannot_be_stored_is_refused_with_the_path_and_why(layout: Layout, pair: Pair) -> None:
+    taken = layout.root / "servers" / "ex01" / "certificates"
+    taken.parent.mkdir(parents=True)
+    taken.touch()
+    with pytest.raises(CertificateFileError, match=rf"cannot keep its copy: {taken}/stored: Not a directory"):
+        take_in(layout, "ex01", declared(pair))
+
+
+def later(store: LiveStore, layout: Layout, *, days: int) -> None:
+    """Keep house so many days from now; the files are as old then."""
+    for file in layout.all_stored_certificates():
+        os.utime(file, (0, 0))
+    run(forget(layout, store, datetime.now(UTC) + timedelta(days=days)))
+
+
+def test_the_key_of_what_was_replaced_goes_in_the_end(
+    layout: Layout, store: LiveStore, tmp_path: Path
+) -> None:
+    old, new = (take_in(layout, "ex01", declared(make_pair(tmp_path))) for _ in range(2))
+    first = write(store, old)
+    write(store, new, expect=first)
+    later(store, layout, days=KEPT_DAYS - 1)
+    assert len(layout.all_stored_certificates()) == 4
+    later(store, layout, days=KEPT_DAYS + 1)
+    assert set(layout.all_stored_certificates()) == set(stored_files(layout, "ex01", new))
+    with pytest.raises(
+        NoSuchVersionError, match=rf"{first} any more: .* to have it again, declare it and apply"
+    ):
+        store.restore(KEY, first, expect=store.epoch, author=Author("alice"))
+
+
+def test_the_key_of_what_was_deleted_goes_in_the_end(layout: Layout, store: LiveStore, pair: Pair) -> None:
+    revision = write(store, take_in(layout, "ex01", declared(pair)))
+    store.delete(KEY, expect=revision, author=Author("alice"))
+    later(store, layout, days=KEPT_DAYS - 1)
+    assert len(layout.all_stored_certificates()) == 2
+    later(store, layout, days=KEPT_DAYS + 1)
+    assert layout.all_stored_certificates() == []
+
+
+def test_what_is_live_stays_however_old_it_is(layout: Layout, store: LiveStore, pair: Pair) -> None:
+    write(store, take_in(layout, "ex01", declared(pair)))
+    later(store, layout, days=100 * KEPT_DAYS)
+    assert len(layout.all_stored_certificates()) == 2
+
+
+def test_a_version_whose_pair_was_removed_does_not_become_live_again(
+    layout: Layout, store: LiveStore, pair: Pair
+) -> None:
+    kept = take_in(layout, "ex01", declared(pair))
+    revision = write(store, kept)
+    check_kept(layout, store, revision)
+    stored_files(layout, "ex01", kept)[1].unlink()
+    with pytest.raises(CertificateFileError, match=f"{kept.thumbprint} .* declare its certificateFile"):
+        check_kept(layout, store, revision)
 
 
 # On a real supervisor
@@ -340,3 +424,50 @@ def test_a_state_of_the_version_before_goes_on_without_its_checkout(
         assert shown(ports.tls) == wanted
         live_spec = second.call("GET", "/v1/resources/Certificate/ex01/mail").body["spec"]
         assert (live_spec["certificateFile"], live_spec["thumbprint"]) == (None, wanted)
+
+
+def test_a_way_back_to_a_pair_that_was_removed_is_refused_alone_and_in_a_batch(
+    mail: Supervisor, pair: Pair
+) -> None:
+    before = mail.call("GET", "/v1/resources/Certificate/ex01/mail").body
+    make_pair(pair.certificate.parent)
+    after = mail.update("Certificate", "ex01/mail", **files(pair), thumbprint=None)
+    for file in Layout(mail.state).all_stored_certificates():
+        if before["spec"]["thumbprint"] in file.name:
+            file.unlink()
+    body = {"revision": before["revision"]}
+    path = "/v1/restore/Certificate/ex01/mail"
+    alone = mail.call("POST", path, body, If_Match=str(after["revision"]))
+    item = {"op": "restore", "kind": KEY[0], "name": KEY[1], "expect": after["revision"], **body}
+    (within,) = mail.call("POST", "/v1/batch", {"items": [item]}).body["results"]
+    assert (alone.status, within["status"]) == (422, 422)
+    assert alone.body["error"] == within["error"]
+    assert "declare its certificateFile and privateKeyFile" in within["error"]
+    assert mail.call("GET", "/v1/resources/Certificate/ex01/mail").body["revision"] == after["revision"]
+
+
+def test_a_server_whose_disk_cannot_take_the_copy_says_where_and_why(mail: Supervisor, pair: Pair) -> None:
+    stored = mail.state / "servers" / "ex01" / "certificates" / "stored"
+    stored.rename(stored.with_name("elsewhere"))
+    stored.touch()
+    other = {"op": "put", "kind": KEY[0], "name": "ex01/other", "expect": None, "spec": files(pair)}
+    (refused,) = mail.call("POST", "/v1/batch", {"items": [other]}).body["results"]
+    assert refused["status"] == 422
+    assert [one["path"] for one in refused["problems"]] == ["certificateFile"]
+    assert f"{stored}: File exists" in refused["error"]
+
+
+def test_a_runtime_starts_whatever_the_files_of_its_versions_hold(
+    mail: Supervisor, ports: PopPorts, pair: Pair
+) -> None:
+    """An old version, as the version before wrote it, names a path that holds another key by now."""
+    wanted = thumbprint(pair.certificate.read_bytes())
+    now_other = make_pair(pair.certificate.parent, "other")
+    on_an_unknown_curve(now_other.key)
+    mail.update("Certificate", "ex01/mail", services=["POP", "IMAP"])
+    mail.stop()
+    with closing(sqlite3.connect(mail.state / "runtime" / "live.sqlite")) as live, live:
+        old = "(SELECT min(revision) FROM versions WHERE name = 'ex01/mail')"
+        live.execute(f"UPDATE versions SET spec = ? WHERE revision = {old}", (json.dumps(files(now_other)),))
+    with running(mail.state):
+        assert shown(ports.tls) == wanted
