@@ -91,12 +91,10 @@ class JournalState:
     started: frozenset[Key] = frozenset()
     written: Mapping[Key, int | None] = field(default_factory=dict)
     served: frozenset[str] = frozenset()
-    is_verified: bool = False
     rolling_back: str | None = None
     blames_configuration: bool = False
     restored: frozenset[Key] = frozenset()
     refused: frozenset[str] = frozenset()
-    is_finished: bool = False
 
     @property
     def is_fully_written(self) -> bool:
@@ -253,16 +251,13 @@ def _written(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
     return replace(state, written={**state.written, **new})
 
 
-def _service_started(state: JournalState, _: Mapping[str, Any]) -> JournalState:
+def _passed(state: JournalState, _: Mapping[str, Any]) -> JournalState:
+    """Tells readers how far the apply came; whoever goes on with it does the same without."""
     return state
 
 
 def _service_done(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
     return replace(state, served=state.served | {entry["service"]})
-
-
-def _verified(state: JournalState, _: Mapping[str, Any]) -> JournalState:
-    return replace(state, is_verified=True)
 
 
 def _rolling_back(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
@@ -279,22 +274,18 @@ def _refused(state: JournalState, entry: Mapping[str, Any]) -> JournalState:
     return replace(state, refused=state.refused.union(entry["subjects"]))
 
 
-def _finished(state: JournalState, _: Mapping[str, Any]) -> JournalState:
-    return replace(state, is_finished=True)
-
-
 _FOLDS: Mapping[str, Callable[[JournalState, Mapping[str, Any]], JournalState]] = {
     "planned": _planned,
     "write started": _write_started,
     "written": _written,
-    "service started": _service_started,
+    "service started": _passed,
     "service done": _service_done,
-    "verified": _verified,
+    "verified": _passed,
     "rolling back": _rolling_back,
     "restored": _restored,
     "refused": _refused,
-    "committed": _finished,
-    "rolled back": _finished,
+    "committed": _passed,
+    "rolled back": _passed,
 }
 
 

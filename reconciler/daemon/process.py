@@ -36,12 +36,13 @@ class RuntimeProcessError(ExpectedError):
 
 
 def spawn(state: StateDirectory) -> subprocess.Popen[bytes]:
-    """Start the runtime in a session of its own, so that a Ctrl-C here does not reach it."""
+    """Start the runtime in a session of its own, so that a Ctrl-C here does not reach it. Nothing is imported from the
+    current directory (-P), which may hold anything."""
     state.make()
     state.runtime.mkdir(mode=0o700, exist_ok=True)
     with append_private(state.runtime_log) as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "runtime.supervisor", "--state", str(state.path)],
+            [sys.executable, "-P", "-m", "runtime.supervisor", "--state", str(state.path)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

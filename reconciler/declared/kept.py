@@ -35,9 +35,10 @@ class Kept:
         """What a former run left; None without."""
         try:
             head, _, body = self._path.read_bytes().partition(b"\n")
-            os.utime(self._path)
         except OSError:
             return None
+        with suppress(OSError):  # readable is enough: one that nobody may touch is forgotten a little sooner
+            os.utime(self._path)
         return json.loads(body) if head == self._head(body) else None
 
     def write(self, value: Any) -> None:

@@ -41,7 +41,7 @@ class HostCommand:
     lock: int
 
     def arguments(self, control: int) -> list[str]:
-        """The command line."""
+        """The command line; nothing is imported from the current directory (-P)."""
         own = [
             "--server",
             self.server,
@@ -52,7 +52,7 @@ class HostCommand:
             "--control",
             str(control),
         ]
-        return [sys.executable, "-m", "runtime.host", *own]
+        return [sys.executable, "-P", "-m", "runtime.host", *own]
 
 
 class HostProcess:

@@ -54,9 +54,9 @@ def test_a_record_that_finds_no_room_is_not_there_at_all(
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", lambda descriptor, line: _write(descriptor, line[:20]))
         with pytest.raises(JournalError, match=r"cannot be written \(No space left on device\)"):
-            journal.record("verified")
+            journal.record("service done", service="ex01/imap4")
     assert journal.path.read_bytes() == before
-    assert not journal.state.is_verified
+    assert not journal.state.served
 
 
 def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,5 +38,26 @@ def test_a_port_that_is_taken_is_told_until_it_is_mended(stopped: Runtime) -> No
         stopped.reconcile("apply", str(stopped.directory), "--yes")
         assert stopped.service("imap4")["lastError"] is None
         assert stopped.reconcile("runtime", "start").stderr == ""
+    finally:
+        stopped.reconcile("runtime", "stop", expect=None)
+
+
+def test_nothing_is_imported_from_the_current_directory(stopped: Runtime, tmp_path: Path) -> None:
+    """The checkout of a pull request may hold a runtime/ or a json.py of its own."""
+    there, marker = tmp_path / "checkout", tmp_path / "imported"
+    planted = f"open({str(marker)!r}, 'a').write(__name__)\n"
+    (there / "runtime").mkdir(parents=True)
+    for name in ("runtime/__init__.py", "json.py", "uvloop.py"):
+        (there / name).write_text(planted, encoding="utf-8")
+    try:
+        subprocess.run(
+            [Path(sys.executable).with_name("reconcile"), "runtime", "start"],
+            cwd=there,
+            env=os.environ | {"RECONCILE_STATE": str(stopped.state)},
+            check=True,
+            timeout=120,
+        )
+        assert stopped.service("imap4")["state"] == "running"  # so a host runs, too
+        assert not marker.exists()
     finally:
         stopped.reconcile("runtime", "stop", expect=None)
