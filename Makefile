@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 
 .PHONY: demo test bench lint types contracts schemas docs clean
 
@@ -21,8 +22,8 @@ types: $(VENV)/.ready
 contracts: $(VENV)/.ready
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.ready
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.ready $(PEERS)/.ready
+	PATH="$$PATH:$(CURDIR)/$(PEERS)/bin" $(BIN)/python -m benchmarks
 
 schemas: $(VENV)/.ready
 	$(BIN)/reconcile schema --write
@@ -37,5 +38,10 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+$(PEERS)/.ready: benchmarks/peers.lock
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/peers.lock
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(PEERS) build *.egg-info

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks import octodns
 from benchmarks.estates import RECONCILE, Work, running, write_estate
 from benchmarks.process import Used, measure
 from benchmarks.results import Figure
@@ -47,9 +48,10 @@ def _one_size(work: Work, size: int) -> Iterator[Figure]:
         "apply", f"{name}, all new", applied, "s", 3.0 if size == 1000 else None, lower_is_better=True
     )
     cold = _median(_plan(work, expect=0, cold=True) for _ in range(RUNS))
-    yield Figure("plan", f"{name}, no-op, cold", cold.wall, "s", cold_target, lower_is_better=True)
+    peer = octodns.seconds(size, runs=RUNS)
+    yield Figure("plan", f"{name}, no-op, cold", cold.wall, "s", cold_target, lower_is_better=True, peer=peer)
     warm = _median(_plan(work, expect=0, cold=False) for _ in range(RUNS))
-    yield Figure("plan", f"{name}, no-op, warm", warm.wall, "s", warm_target, lower_is_better=True)
+    yield Figure("plan", f"{name}, no-op, warm", warm.wall, "s", warm_target, lower_is_better=True, peer=peer)
     yield Figure(
         "plan", f"{name}, no-op, peak memory", cold.peak_mib, "MiB", memory_target, lower_is_better=True
     )

@@ -15,8 +15,8 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value. `target` is what we want to reach and `peer` what Dovecot did in the same run, both in
-    the same unit, or None."""
+    """One measured value. `target` is what we want to reach and `peer` what Dovecot (mail) or octoDNS (plans) did in
+    the same run, both in the same unit, or None."""
 
     area: str
     work: str
@@ -46,7 +46,7 @@ def print_table(figures: Sequence[Figure]) -> None:
     table = Table(title="Benchmarks", title_justify="left")
     for heading in ("area", "work"):
         table.add_column(heading)
-    for heading in ("measured", "unit", "target", "reached", "Dovecot", "ratio"):
+    for heading in ("measured", "unit", "target", "reached", "peer", "ratio"):
         table.add_column(heading, justify="right")
     for figure in figures:
         table.add_row(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.applying.secrets import digests, locked_writes
+from reconciler.declared.ahead import NOT_AHEAD, Ahead
 from reconciler.declared.layout import Inputs, locate
 from reconciler.declared.load import load
 from reconciler.model import Desired, Diagnostic, Hold, Key, LiveState, Plan, Prune, Selection, Severity
@@ -61,12 +62,15 @@ def plan_directory(
     prune: Prune = NO_PRUNE,
     holds: Sequence[Hold] = (),
     only_looks: bool = False,
+    ahead: Ahead = NOT_AHEAD,
 ) -> Planned | Rejected:
     """Plan what `directory` declares against what is live. `only_looks`: nobody will apply it, so it may hold moves
-    that an apply refuses. Raises TargetError, and SelectionError when what is selected or named for deletion does not
-    exist."""
+    that an apply refuses. `ahead`: what is parsed elsewhere meanwhile. Raises TargetError, and SelectionError when what
+    is selected or named for deletion does not exist."""
     reader.prepare()
-    loaded = load(directory, cache=cache, environment=inputs.environment, variables=inputs.variables)
+    loaded = load(
+        directory, cache=cache, environment=inputs.environment, variables=inputs.variables, ahead=ahead
+    )
     if loaded.desired is None or has_errors(loaded.diagnostics):
         return Rejected(loaded.diagnostics, loaded.sources)
     found, problems = digests(loaded.desired, reader.digest_key())

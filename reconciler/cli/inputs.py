@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from reconciler.cli.common import state_directory
+from reconciler.declared.ahead import Ahead, parsed_ahead, unparsed
 from reconciler.declared.layout import OPTION, VARIABLE, Inputs, locate
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 _ENVIRONMENT, _VARIABLES = "reconciler.inputs.environment", "reconciler.inputs.variables"
+_AHEAD = "reconciler.inputs.ahead"
 
 
 def _keep_environment(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
@@ -75,12 +77,22 @@ def said_by(ctx: click.Context) -> str:
 
 def load_estate(ctx: click.Context, directory: Path) -> Loaded:
     """What the files of the directory say, with these options, by way of the cache."""
+    inputs, ahead = inputs_of(ctx), ahead_of(ctx, directory)
     from reconciler.declared.load import load
 
-    inputs = inputs_of(ctx)
     return load(
         directory,
         cache=state_directory(ctx).cache,
         environment=inputs.environment,
         variables=inputs.variables,
+        ahead=ahead,
     )
+
+
+def ahead_of(ctx: click.Context, directory: Path) -> Ahead:
+    """What is parsed elsewhere of a directory that no former run has parsed, from the first call to the verb's end."""
+    started: dict[Path, Ahead] = ctx.meta.setdefault(_AHEAD, {})
+    if directory not in started:
+        files = unparsed(state_directory(ctx).cache, directory, inputs_of(ctx).environment)
+        started[directory] = ctx.with_resource(parsed_ahead(files))
+    return started[directory]

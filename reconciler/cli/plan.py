@@ -24,7 +24,7 @@ from reconciler.cli.common import (
 from reconciler.cli.environment import switch_option
 from reconciler.cli.formats import FINDINGS, plan_format_option, print_judged
 from reconciler.cli.guardrails import guardrail_options
-from reconciler.cli.inputs import inputs_of, inputs_options
+from reconciler.cli.inputs import ahead_of, inputs_of, inputs_options
 from reconciler.cli.selecting import is_everything, prune_options, selection_options
 from reconciler.declared.outline import Outline
 from reconciler.settled import empty_plan, outline_file, settled
@@ -91,7 +91,8 @@ def show_plan(
     with open_reader(ctx) as reader:
         if outline is not None and (found := settled(outline, reader)) is not None:
             return _tell_settled(ctx, found, output)
-        from reconciler.cli.planning import show_whole  # with the models, which an estate at rest spares
+        ahead_of(ctx, directory)  # goes on while the models are imported, which an estate at rest spares
+        from reconciler.cli.planning import show_whole
 
         return show_whole(ctx, directory, reader, output=output, guard=guard, out=out, outline=outline)
 

@@ -21,7 +21,7 @@ from reconciler.cli.common import (
 from reconciler.cli.environment import refuse_other_environment, tell_other_environment
 from reconciler.cli.formats import FINDINGS, print_findings, print_judged
 from reconciler.cli.guardrails import tell_findings
-from reconciler.cli.inputs import inputs_of
+from reconciler.cli.inputs import ahead_of, inputs_of
 from reconciler.cli.selecting import prune_of, selection_of
 from reconciler.declared.layout import locate
 from reconciler.declared.outline import OutlineFile
@@ -88,6 +88,7 @@ def plan_or_tell(
         prune=prune_of(ctx),
         holds=active(state_directory(ctx).holds),
         only_looks=guard is None,
+        ahead=ahead_of(ctx, directory),
     )
     if guard is not None:
         planned = guarded(planned, directory, replace(guard, environment=inputs_of(ctx).environment))

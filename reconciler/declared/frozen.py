@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from reconciler.declared.check import Declaration
 from reconciler.declared.positions import Document
 from schemas.v1.base import Model, Spec
-from schemas.v1.canonical import parse_field
+from schemas.v1.canonical import dump_field, parse_field
 from schemas.v1.document import Lifecycle, Metadata, parse_selector
 from schemas.v1.kinds import KINDS
 from schemas.v1.secret_reference import SecretReference
@@ -32,18 +32,11 @@ _UNSET = object()
 def freeze(declaration: Declaration) -> Frozen:
     """The digest and the attributes that are not defaults, as JSON-able data."""
     spec = declaration.spec
-    values = declared_values(spec)
-    frozen: Frozen = {_DIGEST: declaration.digest}
-    others = {name for name, value in values.items() if not _is_plain(value)}
-    dump = spec.model_dump(mode="json", by_alias=True, include=others) if others else {}
-    for name, value in values.items():
-        if isinstance(value, SecretReference):
-            frozen[name] = {_SECRET: [value.source, value.location]}
-        elif name in others:
-            frozen[name] = {_CANONICAL: dump[spec.yaml_name(name)]}
-        else:
-            frozen[name] = list(value) if type(value) is tuple else value
-    return frozen
+    model = type(spec)
+    return {
+        _DIGEST: declaration.digest,
+        **{name: _frozen(model, name, value) for name, value in declared_values(spec).items()},
+    }
 
 
 def thaw(frozen: Frozen, document: Document, file: Path) -> Declaration:
@@ -73,11 +66,15 @@ def declared_values(spec: Spec) -> dict[str, object]:
     }
 
 
-def _is_plain(value: object) -> bool:
-    """True of what is the same in JSON, and of references to secrets, which no dump holds."""
-    if type(value) is tuple:
-        return all(type(member) is str for member in value)
-    return type(value) in _PLAIN or isinstance(value, SecretReference)
+def _frozen(model: type[Spec], name: str, value: Any) -> Any:
+    """The value itself where it is the same in JSON; references to secrets are in no dump."""
+    if type(value) in _PLAIN:
+        return value
+    if type(value) is tuple and all(type(member) is str for member in value):
+        return list(value)
+    if isinstance(value, SecretReference):
+        return {_SECRET: [value.source, value.location]}
+    return {_CANONICAL: dump_field(model, name, value)}
 
 
 def _thawed(model: type[Spec], name: str, value: Any) -> Any:

@@ -20,6 +20,8 @@ import schemas.v1
 
 #: Where the sources are that say what is valid.
 SCHEMAS = Path(schemas.v1.__path__[0])
+#: What files hold, parsed and checked.
+PARSED = "declared"
 #: What nobody used for so long is forgotten: directories come and go, as those of a CI system.
 KEPT = timedelta(days=30)
 
@@ -30,6 +32,11 @@ class Kept:
     def __init__(self, directory: Path, name: str, about: str, *, form: str) -> None:
         self._path = directory / f"{name}-{hashlib.sha256(os.fsencode(about)).hexdigest()[:16]}.json"
         self._form = f"reconciler {form} ".encode()
+
+    @property
+    def is_there(self) -> bool:
+        """True when a former run left something, good or not."""
+        return self._path.exists()
 
     def read(self) -> Any:
         """What a former run left; None without."""

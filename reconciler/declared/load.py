@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.declared.ahead import NOT_AHEAD, Ahead
 from reconciler.declared.allowances import allowances, of_estate
 from reconciler.declared.cache import Cache, ParseCache, content_hash
 from reconciler.declared.certificates import resolve_certificates
@@ -58,11 +59,13 @@ def load(
     cache: Path | Cache | None = None,
     environment: str | None = None,
     variables: Mapping[str, str] | None = None,
+    ahead: Ahead = NOT_AHEAD,
 ) -> Loaded:
     """Read, check and resolve the YAML files of a source; a path is a directory, or one of its overlays.
 
     `cache`: the directory where parsed files are kept between runs, or the cache itself. `environment`: which overlay
-    counts. `variables`: values as text, by name. Diagnostics are sorted by file, line and column; none is raised.
+    counts. `variables`: values as text, by name. `ahead`: what is parsed elsewhere meanwhile. Diagnostics are sorted by
+    file, line and column; none is raised.
     """
     if isinstance(source, Path):
         root, environment = locate(source, environment)
@@ -75,16 +78,17 @@ def load(
     with _paused_collector():
         if cache is None or isinstance(cache, Path):
             cache = ParseCache(cache, source.root / (environment or ""))
-        return _Loading(source, cache).run(chosen, variables or {})
+        return _Loading(source, cache, ahead).run(chosen, variables or {})
 
 
 class _Loading:
     """One run: what the files hold, stage by stage. `broken` are documents with problems, `refused` those of them in
     the newest form, `unread` is what could not be read as documents."""
 
-    def __init__(self, source: Source, cache: Cache) -> None:
+    def __init__(self, source: Source, cache: Cache, ahead: Ahead) -> None:
         self.source = source
         self.cache = cache
+        self.ahead = ahead
         self.digest = ""  # of the variables
         self.variables = Variables()
         self.files: dict[Path, str] = {}
@@ -145,15 +149,27 @@ class _Loading:
         return items
 
     def _parse(self, record: Record, content: bytes, *, is_partial: bool) -> None:
-        from reconciler.declared.reader import read  # the YAML library, where a cache does not spare it
+        unread: tuple[Diagnostic, ...] = ()
+        documents = self.ahead.documents(record.path, record.key)
+        if documents is None:
+            from reconciler.declared.reader import read  # the YAML library, where nothing spares it
 
-        documents, unread = read(content, record.path)
+            documents, unread = read(content, record.path)
         declared = [document for document in documents if not is_policy(document, record.path)]
         record.items = [Item(document, (record,)) for document in declared]
         # What is a policy lies with the file's place too, and a cache knows files by their content alone.
         record.is_clean = not unread and len(declared) == len(documents)
         self.unread.extend(unread)
         self._renew(record, is_partial=is_partial)
+        if not (is_partial or record.has_references):
+            self._check_now(record)
+
+    def _check_now(self, record: Record) -> None:
+        """Check what nothing will be put into, while the next file is parsed elsewhere. What is not good is checked
+        again, and told, when it is its turn."""
+        for item in record.items:
+            if not _is_variables(item):
+                item.declaration, _ = check(item.document, item.file)
 
     def _renew(self, record: Record, *, is_partial: bool) -> None:
         """Bring documents of an older version into the newest form; a file that holds some is never kept."""

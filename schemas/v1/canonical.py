@@ -58,56 +58,49 @@ def _changed(shape: _Shape, dump: Mapping[str, JsonValue]) -> dict[str, Any]:
 
 
 def digest_canonical(spec: Spec) -> str:
-    """Return what `codec.digest_spec` returns; fields that have their default are not dumped again."""
-    fragments = _fragments(type(spec))
-    given = spec.__dict__
-    texts, others = [], []
-    for name, fragment in fragments.items():
-        value, default = given[name], fragment.default
-        if value is default or (value == default and value.__class__ is default.__class__):
-            texts.append(fragment.text)
-        else:
-            others.append(name)
-            texts.append("")
-    if others:
-        dump = spec.model_dump(mode="json", by_alias=True, include=set(others))
-        made = {
-            fragments[name].place: fragments[name].key + _ENCODE(dump[fragments[name].yaml])
-            for name in others
-        }
-        for place, text in made.items():
-            texts[place] = text
-    return hashlib.sha256(f"{{{','.join(texts)}}}".encode()).hexdigest()
+    """Return what `codec.digest_spec` returns; what nobody set has its default and is not dumped again."""
+    model, given = type(spec), spec.__dict__
+    form = _form(model)
+    texts = form.defaults.copy()
+    for name in spec.model_fields_set:
+        if name in texts:  # a secret is not
+            texts[name] = form.keys[name] + _json(model, name, given[name])
+    return hashlib.sha256(f"{{{','.join(texts.values())}}}".encode()).hexdigest()
 
 
-class _Fragment(NamedTuple):
-    """One field of the canonical form: its place in it, its name, its JSON text when it has its default."""
+class _Form(NamedTuple):
+    """A kind's canonical form by attribute, in its order, which is that of YAML names: the JSON text of each field that
+    has its default, and what stands before its value."""
 
-    place: int
-    yaml: str
-    key: str
-    default: Any
-    text: str
+    defaults: dict[str, str]
+    keys: Mapping[str, str]
 
 
 _ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 @cache
-def _fragments(model: type[Spec]) -> Mapping[str, _Fragment]:
-    """By attribute, in the order of the canonical form: by YAML name."""
-    required = {name for name, field in model.model_fields.items() if field.is_required()}
-    template = model.model_construct(None, **cast("dict[str, Any]", dict.fromkeys(required)))
-    dump = _defaults(template, dict.fromkeys(required))
+def _form(model: type[Spec]) -> _Form:
+    required = {name: None for name, field in model.model_fields.items() if field.is_required()}
+    template = model.model_construct(None, **cast("dict[str, Any]", required))
+    dump = {**dict.fromkeys(map(model.yaml_name, required)), **_defaults(template, required)}
     names = sorted(model.model_fields.keys() - set(model.secret_attributes()), key=model.yaml_name)
-    found = {}
-    for place, name in enumerate(names):
-        yaml = model.yaml_name(name)
-        key = f"{_ENCODE(yaml)}:"
-        text = "" if name in required else key + _ENCODE(dump[yaml])
-        default = _REQUIRED if name in required else getattr(template, name)
-        found[name] = _Fragment(place, yaml, key, default, text)
-    return found
+    keys = {name: f"{_ENCODE(model.yaml_name(name))}:" for name in names}
+    return _Form({name: keys[name] + _ENCODE(dump[model.yaml_name(name)]) for name in names}, keys)
+
+
+def _json(model: type[Spec], attribute: str, value: Any) -> str:
+    """A value of the canonical form. Text, of which each resource has its own, is what it is there, too."""
+    if type(value) is str:
+        return _ENCODE(value)
+    if type(value) is tuple and all(type(one) is str for one in value):
+        return f"[{','.join(map(_ENCODE, value))}]"
+    return _remembered_json(model, attribute, value)
+
+
+@lru_cache(maxsize=_REMEMBERED, typed=True)
+def _remembered_json(model: type[Spec], attribute: str, value: Any) -> str:
+    return _ENCODE(dump_field(model, attribute, value))
 
 
 @cache
@@ -134,6 +127,12 @@ def _defaults(template: Spec, required: Mapping[str, None]) -> Mapping[str, Json
     return cast("dict[str, JsonValue]", template.model_dump(mode="json", by_alias=True, exclude=left_out))
 
 
+@lru_cache(maxsize=_REMEMBERED, typed=True)
+def dump_field(model: type[Spec], attribute: str, value: Any) -> JsonValue:
+    """Return the canonical form of one attribute's value, not to be changed: equal values share it."""
+    return cast("JsonValue", _adapter(model, attribute).dump_python(value, mode="json", by_alias=True))
+
+
 def parse_field(model: type[Spec], attribute: str, value: JsonValue) -> Any:
     """Return one attribute's value from its canonical form. Raises ValidationError."""
     return _parser(model, attribute)(value)
@@ -141,10 +140,14 @@ def parse_field(model: type[Spec], attribute: str, value: JsonValue) -> Any:
 
 @cache
 def _parser(model: type[Spec], attribute: str) -> Callable[[Any], Any]:
-    field = model.model_fields[attribute]
-    annotation: Any = field.annotation
-    check = TypeAdapter(
-        Annotated[annotation, *field.metadata] if field.metadata else annotation
-    ).validate_python
+    check = _adapter(model, attribute).validate_python
     remembering = lru_cache(maxsize=_REMEMBERED, typed=True)(check)
     return lambda value: check(value) if isinstance(value, list | dict) else remembering(value)
+
+
+@cache
+def _adapter(model: type[Spec], attribute: str) -> TypeAdapter[Any]:
+    """Reads and writes one field as its model does."""
+    field = model.model_fields[attribute]
+    annotation: Any = field.annotation
+    return TypeAdapter(Annotated[annotation, *field.metadata] if field.metadata else annotation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.declared import reader
+from reconciler.declared.ahead import WORTH
 from tests.cli.conftest import Ran
 from tests.support.estate import Ports, write_estate
 
@@ -48,6 +51,15 @@ def test_help_lists_every_verb(reconcile: Reconcile) -> None:
         "schema",
     ):
         assert f"\n  {verb} " in ran.out
+
+
+def test_validate_has_a_big_estate_parsed_by_another_process(
+    estate: Path, state: Path, reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (estate / "long.yaml").write_text("# " + "x" * WORTH, encoding="utf-8")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(reader, "read", lambda *_: pytest.fail("it was parsed here"))
+    assert reconcile("--state", state, "validate", estate).code == 0
 
 
 def test_help_imports_no_verb() -> None:

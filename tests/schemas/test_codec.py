@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.v1.base import Spec
+from schemas.v1.canonical import digest_canonical
 from schemas.v1.codec import digest_spec, dump_spec, parse_spec
 from schemas.v1.facts import FieldFacts, fields
 from schemas.v1.kinds import KINDS
@@ -66,6 +67,7 @@ def test_the_canonical_form_is_stable(kind: str, drawing: st.DataObject) -> None
         again = parse_spec(kind, json.loads(json.dumps(dump_spec(found))))
         assert again == found
         assert dump_spec(again) == dump_spec(found)
+        assert digest_canonical(found) == digest_spec(found)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,148 @@
+"""Parses YAML files in a process of its own, while whoever needs them still imports the models, and then checks.
+
+Where a cache spares no parsing that takes half of a run, and a second processor would be idle. What comes back is plain
+data: the documents of files without any problem, each with the hash of the content that was parsed. A file with
+problems, one that changed meanwhile, and all the others when the process ends early are left to the caller, so nothing
+that it says depends on this. Needs no models. Called by `plan` and `load`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import marshal
+import os
+import signal
+import subprocess
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from reconciler.declared.files import read_bytes
+from reconciler.declared.kept import PARSED, Kept
+from reconciler.declared.layout import layout, locate
+from reconciler.declared.positions import Document
+from reconciler.declared.source import DirectorySource
+from reconciler.model import Diagnostic
+
+#: Octets of YAML that are worth a process, which needs a while to start.
+WORTH = 1024 * 1024
+#: Octets that it may be ahead; what Linux lets everybody have in a pipe.
+LEAD = 1024 * 1024
+
+#: A file's path, the hash of its content, and its documents: each its value and its marks in octets.
+Parsed = tuple[str, str, list[tuple[object, bytes]]]
+
+
+class Ahead:
+    """What another process parses. Ask for files in the order in which they were given to it."""
+
+    def __init__(self, stream: IO[bytes] | None = None, files: Iterable[Path] = ()) -> None:
+        self._stream = stream
+        self._files = frozenset(map(str, files))
+        self._passed: dict[str, Parsed] = {}
+
+    def documents(self, file: Path, key: str) -> tuple[Document, ...] | None:
+        """The documents of the file whose content has the hash `key`; None when that is for the caller to find out."""
+        if self._stream is None or str(file) not in self._files:
+            return None
+        while str(file) not in self._passed:
+            parsed: Parsed | None = _received(self._stream)
+            if parsed is None:
+                self._stream = None
+                return None
+            self._passed[parsed[0]] = parsed
+        _, found, documents = self._passed.pop(str(file))
+        if found != key:
+            return None
+        return tuple(Document(value, array("Q", marks)) for value, marks in documents)
+
+
+#: For callers that have nothing parsed elsewhere.
+NOT_AHEAD = Ahead()
+
+
+def unparsed(cache: Path, directory: Path, environment: str | None) -> Sequence[Path]:
+    """The files of a directory of which no former run left anything in `cache`, in the order of their reading; none
+    when a former run did, or when they cannot be listed, which is told by reading them."""
+    root, environment = locate(directory, environment)
+    if Kept(cache, PARSED, str((root / (environment or "")).absolute()), form="").is_there:
+        return ()
+    try:
+        chosen = layout(DirectorySource(root), environment)
+    except OSError:
+        return ()
+    return () if isinstance(chosen, Diagnostic) else (*chosen.files, *(chosen.patches or ()))
+
+
+@contextmanager
+def parsed_ahead(files: Sequence[Path]) -> Iterator[Ahead]:
+    """Have the files parsed from now on, where that is worth a process and there is a processor for it. What it has not
+    done at the end nobody needs."""
+    if len(os.sched_getaffinity(0)) < 2 or not _are_worth_it(files):
+        yield NOT_AHEAD
+        return
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            yield Ahead(_asked(process, files), files)
+        finally:
+            process.kill()
+
+
+def _are_worth_it(files: Iterable[Path]) -> bool:
+    """Raises OSError when one cannot be asked for its size."""
+    total = 0
+    for file in files:
+        total += file.stat().st_size
+        if total >= WORTH:
+            return True
+    return False
+
+
+def _asked(process: subprocess.Popen[bytes], files: Iterable[Path]) -> IO[bytes] | None:
+    """Where the answers come from."""
+    if process.stdin is None or process.stdout is None:
+        return None
+    for stream in (process.stdin, process.stdout):
+        with suppress(OSError):  # a smaller lead will do
+            fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, LEAD)
+    with suppress(BrokenPipeError), process.stdin as questions:
+        marshal.dump([str(file) for file in files], questions)
+    return process.stdout
+
+
+def _received(stream: IO[bytes]) -> Any:
+    """What comes next; None at the end, which may come early."""
+    try:
+        return marshal.load(stream)  # noqa: S302 - the other end is a process of our own
+    except (EOFError, ValueError, TypeError):
+        return None
+
+
+def parse_all(files: Iterable[str], stream: IO[bytes]) -> None:
+    """Write each file as `Parsed`; one that is not good as it is, without a hash."""
+    from reconciler.declared.reader import read
+
+    for file in files:
+        try:
+            content = read_bytes(Path(file))
+        except OSError:
+            marshal.dump((file, "", []), stream)
+            continue
+        documents, problems = read(content, Path(file))
+        key = "" if problems else hashlib.sha256(content).hexdigest()
+        rows = [(document.value, array("Q", document.marks).tobytes()) for document in documents]
+        marshal.dump((file, key, [] if problems else rows), stream)
+        stream.flush()
+
+
+if __name__ == "__main__":
+    # Whoever asked tells what happens here by the end of the stream.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    parse_all(_received(sys.stdin.buffer) or (), sys.stdout.buffer)
