@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import marshal
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -97,9 +97,21 @@ def test_a_file_that_changed_meanwhile_is_read_as_it_is(estate: Path, ahead: Ahe
 def test_what_a_process_that_ends_early_leaves_is_read_here(estate: Path) -> None:
     files, stream = _files(estate), BytesIO()
     parse_all(map(str, files), stream)
-    for length in (0, 1, 100, len(stream.getvalue()) - 1):
+    for length in (0, 1, 7, 8, 100, len(stream.getvalue()) - 1):
         cut = Ahead(BytesIO(stream.getvalue()[:length]), files)
         assert load(estate, ahead=cut).desired == load(estate).desired
+
+
+def test_what_is_no_message_is_no_answer(estate: Path) -> None:
+    found = Ahead(BytesIO(b"Something printed a greeting, and went on and on.\n" * 9), _files(estate))
+    assert load(estate, ahead=found).desired == load(estate).desired
+
+
+def test_no_room_for_a_process_is_no_error(estate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(sys, "executable", str(estate / "nothing"))
+    with parsed_ahead([*_files(estate), estate / "gone.yaml"]) as found:
+        assert found is NOT_AHEAD
 
 
 def test_a_file_that_is_broken_is_told_with_its_place(estate: Path, ahead: Ahead) -> None:
@@ -120,9 +132,9 @@ def test_an_error_in_a_field_is_told_once(estate: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_left_to_the_caller(estate: Path) -> None:
-    stream = BytesIO()
-    parse_all([str(estate / "gone.yaml")], stream)
-    assert marshal.loads(stream.getvalue()) == (str(estate / "gone.yaml"), "", [])
+    gone, stream = estate / "gone.yaml", BytesIO()
+    parse_all([str(gone)], stream)
+    assert Ahead(BytesIO(stream.getvalue()), [gone]).documents(gone, content_hash(b"")) is None
 
 
 @pytest.mark.parametrize("processors", [{0}, {0, 1}])
