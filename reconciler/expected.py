@@ -6,4 +6,8 @@ Whatever is not is a bug.
 
 
 class ExpectedError(Exception):
-    """Something cannot go on; the text is for the user."""
+    """Something cannot go on; the text is for the user. It is one line, whatever stands in it; `below` are others."""
+
+    def __init__(self, text: str, *below: str) -> None:
+        super().__init__("\n".join((text, *below)))
+        self.lines = (text, *below)

@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from reconciler import git
 from reconciler.applying.journal import JournalState
 from reconciler.expected import ExpectedError
 from reconciler.model import Report
@@ -26,6 +27,8 @@ from reconciler.state import append_private
 FORMAT = "reconciler/history/v1"
 #: Bytes at the end of the history that are searched for an apply that may have been written down already.
 SEARCHED_TAIL = 1 << 20
+#: Seconds after which an apply goes on without what git says.
+GIT_TIMEOUT = 10
 
 
 class HistoryError(ExpectedError):
@@ -191,11 +194,17 @@ def failed_configuration(path: Path, digest: str) -> FailedConfiguration | None:
 
 
 def git_commit(directory: Path) -> str | None:
-    """The commit that `directory` is checked out at, "+" added when files differ from it; None outside of git."""
-    head = _git(directory, "rev-parse", "HEAD")
-    if not head:
+    """The commit that `directory` is checked out at, "+" added when files differ from it; None outside of git, or where
+    git cannot say: it is not needed to apply."""
+    try:
+        root = git.work_tree(directory)
+        head = _git(root, "rev-parse", "HEAD") if root is not None else None
+        if root is None or not head:
+            return None
+        below = git.below(directory.resolve().relative_to(root))
+        return head + ("+" if _git(root, "status", "--porcelain", "--", below) else "")
+    except (OSError, subprocess.TimeoutExpired):
         return None
-    return head + ("+" if _git(directory, "status", "--porcelain", "--", ".") else "")
 
 
 def _holds(path: Path, apply_id: str) -> bool:
@@ -212,12 +221,6 @@ def _ends_with_newline(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _git(directory: Path, *arguments: str) -> str | None:
-    """What git says, or None: git is not needed to apply."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(directory), *arguments], capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+def _git(root: Path, *arguments: str) -> str | None:
+    done = git.run(root, *arguments, timeout=GIT_TIMEOUT)
+    return os.fsdecode(done.stdout).strip() if done.returncode == 0 else None

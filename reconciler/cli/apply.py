@@ -17,6 +17,7 @@ from reconciler.cli.common import (
     ERROR,
     current_author,
     open_target,
+    print_note,
     state_directory,
     tells_errors,
 )
@@ -166,7 +167,7 @@ def _is_agreed(ctx: click.Context, directory: Path, planned: Planned, *, output:
     refuse_incomplete(planned.plan)
     refuse_other_environment(ctx, directory)
     if gets_it is not None:
-        click.echo(f"With this plan the state is given to {gets_it}.", err=True)
+        print_note(f"With this plan the state is given to {gets_it}.")
     if yes or click.confirm("Apply this plan?", default=False, err=True):
         return True
     click.echo("Nothing was changed.", err=True)

@@ -52,7 +52,9 @@ def tells_errors(verb: Callable[P, R]) -> Callable[P, R]:
         try:
             return verb(*args, **kwargs)
         except ExpectedError as error:
-            raise click.ClickException(str(error)) from error
+            from reconciler.rendering.text import printable
+
+            raise click.ClickException("\n".join(map(printable, error.lines))) from error
 
     return told
 
@@ -113,6 +115,13 @@ def print_text(text: str, *, err: bool = False) -> None:
     click.echo(text.rstrip("\n"), err=err)
 
 
+def print_note(text: str) -> None:
+    """One line on standard error, of whatever names stand in it."""
+    from reconciler.rendering.text import printable
+
+    click.echo(printable(text), err=True)
+
+
 def print_diagnostics(diagnostics: tuple[Diagnostic, ...], sources: Mapping[Path, str]) -> None:
     """All of them on standard error, with their lines and carets."""
     if diagnostics:
@@ -129,8 +138,8 @@ def tell_interrupted(ctx: click.Context) -> None:
     try:
         journals = unfinished(state_directory(ctx).journals)
     except JournalError as error:
-        click.echo(f"Warning: {error}.", err=True)
+        print_note(f"Warning: {error}.")
         return
     for journal in journals:
         then = "tries again" if journal.state.refused else "finishes it or rolls it back"
-        click.echo(f"{journal.state.unsettled}; the next `reconcile apply` {then}.", err=True)
+        print_note(f"{journal.state.unsettled}; the next `reconcile apply` {then}.")

@@ -33,14 +33,12 @@ from reconciler.cli.guardrails import guardrail_options
 from reconciler.cli.inputs import inputs_of, inputs_options, said_by
 from reconciler.daemon import service
 from reconciler.daemon.feed import DirectoryFeed, Feed, GitFeed
-from reconciler.daemon.fence import FencedTarget
+from reconciler.daemon.follow import following
 from reconciler.daemon.lease import TTL, Lease
 from reconciler.daemon.ledger import Ledger, Patience, ask_release
 from reconciler.daemon.log import ndjson_log, text_log
 from reconciler.daemon.loop import Loop, Outside, Wish
-from reconciler.daemon.planner import Planner
-from reconciler.daemon.pulse import Pulse
-from reconciler.daemon.rounds import Healing, Rounds, Tell
+from reconciler.daemon.rounds import Healing, Tell
 from reconciler.daemon.systemd import ServiceManager
 from reconciler.declared.layout import locate
 from reconciler.expected import ExpectedError
@@ -224,22 +222,18 @@ class _Daemon:
             return DONE if service.serve(loop, lease, tell=tell) else ERROR
 
     def _loop(self, feed: Feed, lease: Lease, tell: Tell, stack: ExitStack) -> Loop:
-        pulse = Pulse()
-        target = FencedTarget(stack.enter_context(open_target(self._ctx)), pulse.beside(lease.check))
-        applier = Applier(
-            target,
-            self._state,
-            Author(current_user()),
-            Verifier(target),
-            progress=lambda _: pulse.sign(),
-            should_stop=self._wish.is_stopping,
+        target = stack.enter_context(open_target(self._ctx))
+        return following(
+            feed,
+            Applier(target, self._state, Author(current_user()), Verifier(target)),
+            self._inputs,
+            holds=lambda: active(self._state.holds),
+            healing=self._healing(feed),
+            tell=tell,
+            outside=Outside(
+                self._wish, self._settings.interval, lease.check, self._manager.beat, self._state.daemon
+            ),
         )
-        planner = Planner(feed, target, self._inputs, holds=lambda: active(self._state.holds))
-        outside = Outside(
-            self._wish, self._settings.interval, lease.check, self._manager.beat, self._state.daemon, pulse
-        )
-        rounds = Rounds(planner, applier, feed, tell=tell, healing=self._healing(feed))
-        return Loop(feed, planner, rounds, tell=tell, outside=outside)
 
     def _healing(self, feed: Feed) -> Healing | None:
         if self._settings.mode != "heal":

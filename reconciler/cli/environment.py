@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.common import state_directory
+from reconciler.cli.common import print_note, state_directory
 from reconciler.cli.inputs import inputs_of, said_by
 from reconciler.declared.layout import locate
 from reconciler.expected import ExpectedError
@@ -46,7 +46,7 @@ def refuse_other_environment(ctx: click.Context, directory: Path) -> None:
     if (wrong := other_environment(history, environment)) is not None and not ctx.meta.get(_SWITCHES):
         raise ExpectedError(f"{wrong}; nothing was changed: {HOW_TO_SWITCH}")
     if (note := _another_place(history, directory, environment)) is not None:
-        click.echo(f"Note: {note}.", err=True)
+        print_note(f"Note: {note}.")
 
 
 def switch_to(ctx: click.Context, directory: Path) -> str | None:
@@ -88,9 +88,9 @@ def tell_other_environment(ctx: click.Context, directory: Path) -> None:
     environment = locate(directory, inputs_of(ctx).environment)[1]
     history = state_directory(ctx).history
     if (wrong := other_environment(history, environment)) is not None:
-        click.echo(f"Warning: {wrong}. Apply refuses that: {HOW_TO_SWITCH}.", err=True)
+        print_note(f"Warning: {wrong}. Apply refuses that: {HOW_TO_SWITCH}.")
     elif (note := _another_place(history, directory, environment)) is not None:
-        click.echo(f"Note: {note}.", err=True)
+        print_note(f"Note: {note}.")
 
 
 def other_environment(history: Path, environment: str | None, *, since: str = "") -> str | None:
@@ -138,7 +138,15 @@ def _is_same_estate(last: Entry, root: Path) -> bool:
     if not place.is_absolute() or place.resolve() == root.resolve():
         return True
     known = _has_commit(root, place, last.values.get("commit"))
-    return known if known is not None else not place.is_dir()
+    return known if known is not None else _is_gone(place)
+
+
+def _is_gone(place: Path) -> bool:
+    """What may not be looked at is there, as far as anybody knows."""
+    try:
+        return not place.is_dir()
+    except OSError:
+        return False
 
 
 def _has_commit(root: Path, place: Path, commit: str | None) -> bool | None:

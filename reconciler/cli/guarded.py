@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from reconciler.applying.history import entries
 from reconciler.cli.common import (
     print_diagnostics,
+    print_note,
     state_directory,
 )
 from reconciler.cli.inputs import inputs_of
@@ -41,7 +42,7 @@ def guarding_of(guard: Guard, directory: Path, desired: Desired) -> Guarding:
         policies=tuple(_kept(one) for one in guard.policies),
         labels=guard.labels,
         environment=environment,
-        has_own=_has_own(root),
+        has_own=_is_there(root / POLICIES),
         resources={key: one.labels for key, one in desired.resources.items() if one.labels},
         allowed={key: one.allowed for key, one in desired.resources.items() if one.allowed},
     )
@@ -55,7 +56,7 @@ def origin_of(guard: Guard, directory: Path) -> Mapping[str, JsonValue]:
         "environment": environment,
         "policies": [_kept(one) for one in guard.policies],
         "labels": dict(guard.labels),
-        "hasPolicies": _has_own(root),
+        "hasPolicies": _is_there(root / POLICIES),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -103,10 +104,9 @@ def planned_again(
         allowed=guarding.allowed,
     )
     if estate is None and not remaining.plan.is_empty:
-        click.echo(
+        print_note(
             f"{saved.origin.estate} is not there, so policies that it may have by now were not asked; "
-            "--estate DIR says where it is.",
-            err=True,
+            "--estate DIR says where it is."
         )
     return _judged(planned, _again(saved, guard), estate, around)
 
@@ -176,7 +176,7 @@ def _merged(
 
 def _estate(directory: Path | None, *, has_own: bool, what: str) -> Path | None:
     """The directory, if it is here. Raises ExpectedError when its policies are needed and gone."""
-    if directory is None or (directory.is_dir() and (_has_own(directory) or not has_own)):
+    if directory is None or (_is_there(directory) and (_is_there(directory / POLICIES) or not has_own)):
         return directory
     if not has_own:
         return None
@@ -219,5 +219,9 @@ def _kept(policies: str) -> str:
     return policies if policies == SHIPPED_WORD else str(Path(policies).absolute())
 
 
-def _has_own(root: Path) -> bool:
-    return (root / POLICIES).is_dir()
+def _is_there(directory: Path) -> bool:
+    """What may not be looked at is not there for us."""
+    try:
+        return directory.is_dir()
+    except OSError:
+        return False

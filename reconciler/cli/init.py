@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from reconciler import git
 from reconciler.authoring.scaffold import IDENTITY, ScaffoldError, scaffold
 from reconciler.cli.common import (
     DONE,
@@ -58,11 +59,8 @@ def init(directory: Path, environments: tuple[str, ...]) -> int:
 
 def _make_repository(directory: Path) -> None:
     """`git init`, unless the directory is in a repository already or there is no git."""
-    if shutil.which("git") is None:
+    if shutil.which("git") is None or git.repository(directory) is not None:
         return
-    inside = subprocess.run(
-        ["git", "-C", str(directory), "rev-parse", "--git-dir"], capture_output=True, check=False
-    )
-    if inside.returncode:
-        subprocess.run(["git", "init", "--quiet", "--initial-branch", "main", str(directory)], check=True)
-        click.echo("made a git repository; commit when you like")
+    making = [*git.command(directory), "init", "--quiet", "--initial-branch", "main"]
+    subprocess.run(making, env=git.environment(), check=True)
+    click.echo("made a git repository; commit when you like")

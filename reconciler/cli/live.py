@@ -168,7 +168,7 @@ def _changed(key: Key, before: Present, assignments: tuple[str, ...]) -> Spec:
     try:
         return parse_spec(key.kind, values)
     except ValidationError as error:
-        raise ExpectedError("\n".join([f"{key} was not changed:", *_problems(error)])) from error
+        raise ExpectedError(f"{key} was not changed:", *_problems(error)) from error
 
 
 def _assign(kind: str, values: dict[str, Any], path: str, value: JsonValue) -> None:

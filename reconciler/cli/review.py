@@ -19,11 +19,13 @@ from reconciler.cli.common import (
     tells_errors,
 )
 from reconciler.cli.guardrails import guardrail_options
+from reconciler.declared.layout import locate
 from reconciler.expected import ExpectedError
 from reconciler.guardrails.guard import Guard
 from reconciler.model import Desired, Plan
 from reconciler.planning.plan import make_plan
 from reconciler.rendering.github import render_github
+from reconciler.rendering.text import printable
 from reconciler.review.git import GitError, Repository
 from reconciler.review.markup import marker_name
 from reconciler.review.model import Review
@@ -118,10 +120,12 @@ def _review(ctx: click.Context, directory: Path, options: Options) -> Review:
 
 
 def _tell_uncommitted(directory: Path, head: str) -> None:
-    """Whoever reviews what is checked out may take what was not committed for a part of it."""
-    repository = Repository.holding(directory)
-    if head == "HEAD" and repository.has_uncommitted(repository.prefix(directory)):
-        click.echo(f"(uncommitted changes in {directory} are not reviewed)", err=True)
+    """Whoever reviews what is checked out may take what was not committed for a part of it; that of an overlay is its
+    base's too."""
+    whole = locate(directory, None)[0]
+    repository = Repository.holding(whole)
+    if head == "HEAD" and repository.has_uncommitted(repository.prefix(whole)):
+        click.echo(f"(uncommitted changes in {printable(str(whole))} are not reviewed)", err=True)
 
 
 def _cache(ctx: click.Context) -> Path | None:

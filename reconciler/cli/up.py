@@ -35,14 +35,12 @@ from reconciler.cli.inputs import inputs_of, inputs_options
 from reconciler.daemon import notices, process, service
 from reconciler.daemon.events import event_of
 from reconciler.daemon.feed import DirectoryFeed
-from reconciler.daemon.fence import FencedTarget
+from reconciler.daemon.follow import following
 from reconciler.daemon.lease import Lease
 from reconciler.daemon.ledger import Ledger, Patience
-from reconciler.daemon.loop import Loop, Outside, Wish
+from reconciler.daemon.loop import Outside, Wish
 from reconciler.daemon.notices import Notice
-from reconciler.daemon.planner import Planner
-from reconciler.daemon.pulse import Pulse
-from reconciler.daemon.rounds import Healing, Rounds
+from reconciler.daemon.rounds import Healing
 from reconciler.declared.layout import Inputs, locate
 from reconciler.expected import ExpectedError
 from reconciler.guardrails.guard import Guard
@@ -118,18 +116,8 @@ class _Stage:
 def _keep_applied(stage: _Stage, *, target: EmbeddedTarget, lease: Lease, wish: Wish) -> bool:
     """The daemon's loop, which heals what files change; whoever starts it wants another try of what failed before.
     False when it could not go on."""
-    state, tell, pulse = stage.state, _Teller(target), Pulse()
-    fenced = FencedTarget(target, pulse.beside(lease.check))
-    applier = Applier(
-        fenced,
-        state,
-        Author(current_user()),
-        Verifier(fenced),
-        progress=lambda _: pulse.sign(),
-        should_stop=wish.is_stopping,
-    )
+    state, tell = stage.state, _Teller(target)
     feed = DirectoryFeed(stage.directory, state=state.path)
-    planner = Planner(feed, fenced, stage.inputs, holds=lambda: active(state.holds))
     ledger = Ledger(state.daemon / "ledger.json", Patience())
     ledger.release("all")
     guard = stage.guard
@@ -138,8 +126,15 @@ def _keep_applied(stage: _Stage, *, target: EmbeddedTarget, lease: Lease, wish: 
         judge=lambda planned: judged(planned, feed, guard, history=state.history),
         origin=origin_of(guard, stage.directory),
     )
-    rounds = Rounds(planner, applier, feed, tell=tell, healing=healing)
-    loop = Loop(feed, planner, rounds, tell=tell, outside=Outside(wish, check=lease.check, pulse=pulse))
+    loop = following(
+        feed,
+        Applier(target, state, Author(current_user()), Verifier(target)),
+        stage.inputs,
+        holds=lambda: active(state.holds),
+        healing=healing,
+        tell=tell,
+        outside=Outside(wish, check=lease.check),
+    )
     return service.serve(loop, lease, tell=tell)
 
 

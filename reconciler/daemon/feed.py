@@ -19,7 +19,7 @@ from reconciler.applying.history import git_commit
 from reconciler.daemon.notices import Fetched, FetchFailed, Notice, Revision
 from reconciler.daemon.watch import Contents
 from reconciler.declared.source import DirectorySource, Source
-from reconciler.review.git import Blobs, GitError, Repository
+from reconciler.review.git import Blobs, Repository, ask
 from reconciler.review.git_source import GitSource
 
 #: Seconds after which a fetch that hangs is given up.
@@ -196,7 +196,7 @@ class GitFeed:
 
     def _remote(self) -> str | None:
         """The remote that the reference is fetched from: the one whose name it begins with."""
-        found = _git(self._repository.root, "remote").stdout.split()
+        found = os.fsdecode(_git(self._repository.root, "remote").stdout).split()
         matching = [
             name for name in found if self._reference.removeprefix("refs/remotes/").startswith(f"{name}/")
         ]
@@ -209,21 +209,10 @@ def fetch(repository: Path, remote: str) -> str | None:
         done = _git(repository, "fetch", "--quiet", "--prune", "--no-write-fetch-head", remote)
     except subprocess.TimeoutExpired:
         return f"git fetch {remote} did not end within {FETCH_TIMEOUT:g} seconds"
-    complaint = done.stderr.strip().splitlines()
+    complaint = os.fsdecode(done.stderr).strip().splitlines()
     return f"git fetch {remote}: {complaint[-1] if complaint else 'failed'}" if done.returncode else None
 
 
-def _git(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
-    try:
-        return subprocess.run(
-            ["git", "-C", str(repository), *arguments],
-            env=os.environ | quiet,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=FETCH_TIMEOUT,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise GitError("git is not installed, or not on the PATH; install it") from None
+def _git(repository: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    more = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
+    return ask(repository, *arguments, timeout=FETCH_TIMEOUT, more=more)

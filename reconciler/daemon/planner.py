@@ -24,8 +24,9 @@ from reconciler.declared.cache import MemoryCache
 from reconciler.declared.incremental import edited
 from reconciler.declared.layout import Inputs
 from reconciler.declared.load import Loaded, load
+from reconciler.declared.referred import referred_files
 from reconciler.model import Desired, Diagnostic, Hold, Key, LiveState, Plan, Reach, Selection
-from reconciler.pipeline import NO_INPUTS, Planned, Rejected, has_errors
+from reconciler.pipeline import Planned, Rejected, has_errors
 from reconciler.planning.moves import move_problems
 from reconciler.planning.plan import make_plan
 from reconciler.planning.taken import NAME_TAKEN, taken_names
@@ -88,9 +89,7 @@ class Planner:
     """One feed against one reader. One thread makes whole plans (`read`, `view`, `adopt`), another one may make quick
     ones meanwhile, and a third notes what was saved."""
 
-    def __init__(
-        self, feed: Feed, reader: Reader, inputs: Inputs = NO_INPUTS, *, holds: Holds = lambda: ()
-    ) -> None:
+    def __init__(self, feed: Feed, reader: Reader, inputs: Inputs, *, holds: Holds) -> None:
         self._feed = feed
         self._reader = reader
         self._inputs = inputs
@@ -109,19 +108,27 @@ class Planner:
     def read(self) -> Good | Rejected:
         """Read the files; again when they refer to others than before, which count as looked at only from then on.
         Raises TargetError, GitError."""
-        found = self._read()
-        while isinstance(found, Good) and self._feed.refer_to(referred_files(found.desired)):
-            found = self._read()
-        return found
+        while True:
+            loaded = self._load()
+            found = self._checked(loaded)
+            if not self._feed.refer_to(self._referred(loaded)):
+                return found
 
-    def _read(self) -> Good | Rejected:
+    def _referred(self, loaded: Loaded) -> frozenset[Path]:
+        """Broken files may wait for what they refer to, and what is in use goes on."""
+        if loaded.desired is not None:
+            return referred_files(loaded.desired.resources.values())
+        in_use = self._last.good.desired.resources.values() if self._last else ()
+        return loaded.referred | referred_files(in_use)
+
+    def _load(self) -> Loaded:
         with self._lock:
             self._saved.begin_reading()
         with self._feed.open() as source:
             inputs = self._inputs
-            loaded = load(
-                source, cache=self._cache, environment=inputs.environment, variables=inputs.variables
-            )
+            return load(source, cache=self._cache, environment=inputs.environment, variables=inputs.variables)
+
+    def _checked(self, loaded: Loaded) -> Good | Rejected:
         if loaded.desired is None or has_errors(loaded.diagnostics):
             return Rejected(loaded.diagnostics, loaded.sources)
         found, problems = digests(loaded.desired, self._reader.digest_key())
@@ -210,21 +217,6 @@ class Planner:
             environment=before.environment,
         )
         return Word(whole, live)
-
-
-def referred_files(desired: Desired) -> frozenset[Path]:
-    """Secret and certificate files that declarations refer to, wherever they lie."""
-    resources = desired.resources.values()
-    secrets = (
-        ref.location for resource in resources for ref in resource.secrets.values() if ref.source != "env"
-    )
-    certificates = (
-        file
-        for resource in resources
-        if isinstance(resource.spec, Certificate)
-        for file in (resource.spec.certificate_file, resource.spec.private_key_file)
-    )
-    return frozenset(Path(file) for file in (*secrets, *certificates) if file)
 
 
 def _specs(desired: Desired) -> Mapping[Key, Spec]:

@@ -57,13 +57,13 @@ def wait_until_up(state: StateDirectory, process: subprocess.Popen[bytes]) -> Js
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeProcessError(
-                f"the runtime ended with exit code {process.returncode}:\n{log_tail(state)}"
+                f"the runtime ended with exit code {process.returncode}:", *log_tail(state).split("\n")
             )
         if (health := health_of(state)) is not None and health["pid"] == process.pid:
             return health
         time.sleep(SECONDS_BETWEEN_LOOKS)
     raise RuntimeProcessError(
-        f"the runtime does not answer after {START_TIMEOUT:g} seconds:\n{log_tail(state)}"
+        f"the runtime does not answer after {START_TIMEOUT:g} seconds:", *log_tail(state).split("\n")
     )
 
 

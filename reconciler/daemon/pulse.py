@@ -1,13 +1,17 @@
 """Signs of life of the round that goes on, so that one that hangs is noticed.
 
-The round's thread gives them: at its begin, before each write to the target, at each step of an apply. The loop asks
-while the round goes on. It is about time alone, and ends nothing itself.
+The round gives them: at its begin, and before each write, restart and probe. The loop asks while the round goes on. It
+is about time alone, and ends nothing itself.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Seconds without a sign after which a round hangs. Each question to the runtime is given up after two minutes at most,
 #: a probe much sooner, and a large estate is read within a few minutes.
@@ -32,12 +36,12 @@ class Pulse:
         """The round goes on."""
         self._at = self._now()
 
-    def beside(self, act: Callable[[], None]) -> Callable[[], None]:
+    def beside(self, act: Callable[P, T]) -> Callable[P, T]:
         """`act`, after a sign."""
 
-        def both() -> None:
+        def both(*arguments: P.args, **options: P.kwargs) -> T:
             self.sign()
-            act()
+            return act(*arguments, **options)
 
         return both
 

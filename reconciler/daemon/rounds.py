@@ -99,8 +99,6 @@ class Rounds:
         lock = apply_lock(self._applier.state.apply_lock, actor=self._applier.author.user)
         with lock if self._healing else nullcontext():
             self._recover(is_in_vain)
-            if is_in_vain():
-                return None
             must_read = reads or self._broken is not None or not self._planner.has_good
             files = self._planner.read() if must_read else None
             if is_in_vain():

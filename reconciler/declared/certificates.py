@@ -1,8 +1,8 @@
 """Certificates that come from files: located, read, matched with their keys, and their thumbprints filled in.
 
 Everything that would make a service refuse the certificate later is said here, before anything is applied: a missing or
-unreadable file, no PEM, a key of another certificate, a key with a passphrase, a key that others can read. The private
-key is parsed to compare its public half and forgotten. Called by `load`.
+unreadable file, no PEM, a part that cannot be read, a key of another certificate, a key with a passphrase, a key that
+others can read. The private key is parsed to compare its public half and forgotten. Called by `load`.
 """
 
 from __future__ import annotations
@@ -142,24 +142,24 @@ def _thumbprint_problems(
 def _certificates_of(pem: bytes) -> tuple[PemCertificate, ...]:
     """The certificate, and its chain after it."""
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509 import load_pem_x509_certificates
+
+    from schemas.v1.certificate_file import UnreadableCertificateError, certificates_in
 
     try:
-        found = tuple(load_pem_x509_certificates(pem))
-        found[0].public_key()  # raises now what it would raise later
+        return certificates_in(pem)
     except UnsupportedAlgorithm:
         raise _BadFileError("has a key of a kind that cannot serve", _USUAL) from None
+    except UnreadableCertificateError as failure:
+        raise _BadFileError(str(failure), "ask for a new certificate; clients may refuse this one") from None
     except ValueError:
         hint = "name a PEM file that starts with -----BEGIN CERTIFICATE-----"
         raise _BadFileError("holds no certificate in PEM", hint) from None
-    return found
 
 
 def names_in(spec: Certificate, source: Source) -> tuple[str, ...]:
     """The host names in the certificate that `spec` reads from a file, lower-cased; empty when there is none to read,
     and for a self-signed one, whose names are declared."""
-    from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName
-    from cryptography.x509.oid import NameOID
+    from schemas.v1.certificate_file import host_names
 
     if spec.certificate_file is None or not source.exists(Path(spec.certificate_file)):
         return ()
@@ -167,13 +167,7 @@ def names_in(spec: Certificate, source: Source) -> tuple[str, ...]:
         certificate = _certificate(spec.certificate_file, source)
     except _BadFileError:
         return ()
-    try:
-        found = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
-        names = found.value.get_values_for_type(DNSName)
-    except ExtensionNotFound:
-        subjects = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        names = [str(subject.value) for subject in subjects]
-    return tuple(name.lower() for name in names)
+    return tuple(name.lower() for name in host_names(certificate))
 
 
 def thumbprints_in(file: str) -> tuple[str, ...]:

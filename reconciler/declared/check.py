@@ -7,7 +7,7 @@ documents; `resolve` does. Called by `load`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from reconciler.declared.allowances import ALLOW, allowances, unreasoned
-from reconciler.declared.layout import POLICIES
+from reconciler.declared.layout import BASE, POLICIES
 from reconciler.declared.positions import Document, Mark, Step, Trail, index, path_text
 from reconciler.declared.sentences import Sentence, secret_in_clear, sentence, show
 from reconciler.declared.suggest import did_you_mean
@@ -61,14 +61,24 @@ def check(document: Document, file: Path) -> tuple[Declaration | None, tuple[Dia
     return checker.declaration(), tuple(checker.problems)
 
 
-def is_policy(document: Document, file: Path) -> bool:
-    """True of what `guardrails` reads: documents of policies, waivers and their tests in a directory named policies."""
-    value = document.value
-    return (
-        isinstance(value, dict)
-        and str(value.get("apiVersion")).startswith(_POLICIES)
-        and POLICIES in file.parent.parts
-    )
+def is_policy(document: Document) -> bool:
+    """True of what `guardrails` reads: documents of policies, waivers and their tests."""
+    return _version(document).startswith(_POLICIES)
+
+
+def unasked(policies: Iterable[Document], file: Path, *, root: Path) -> Iterator[Diagnostic]:
+    """An error for each policy of a file where `guardrails` does not read it: nobody would obey it."""
+    if file.is_relative_to(root / POLICIES):
+        return
+    for document in policies:
+        message = f"this is of {_version(document)}, and nothing asks the policies of this directory"
+        hint = f"move it to {POLICIES}/ at the top of the estate, beside {BASE}/ where there is one"
+        where = Checker(document, file).position(("apiVersion",))
+        yield error("misplaced-policy", message, where, hint)
+
+
+def _version(document: Document) -> str:
+    return str(document.value.get("apiVersion")) if isinstance(document.value, dict) else ""
 
 
 class Checker:

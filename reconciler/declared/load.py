@@ -18,7 +18,7 @@ from reconciler.declared.ahead import NOT_AHEAD, Ahead
 from reconciler.declared.allowances import allowances, of_estate
 from reconciler.declared.cache import Cache, ParseCache, content_hash
 from reconciler.declared.certificates import resolve_certificates
-from reconciler.declared.check import Declaration, check, is_policy
+from reconciler.declared.check import Declaration, check, is_policy, unasked
 from reconciler.declared.clashes import clashes
 from reconciler.declared.digest import configuration_digest
 from reconciler.declared.excerpts import masked
@@ -29,6 +29,7 @@ from reconciler.declared.layout import Layout, layout, locate
 from reconciler.declared.older import advice, renew, version_of
 from reconciler.declared.overlays import combine, missing_base
 from reconciler.declared.positions import Document
+from reconciler.declared.referred import referred_files
 from reconciler.declared.resolve import Resolver, known_names
 from reconciler.declared.secrets import missing_files
 from reconciler.declared.sentences import SECRET_CODES
@@ -43,7 +44,8 @@ class Loaded:
     """What the files say. `desired` is None when there are errors; `sources` holds the text of every file that a
     diagnostic points into, with whatever looks like a secret in clear left out. `allowances` are those of all
     documents when there are errors; without any the resources have them. `files`: what was read, by the hash of its
-    content. `variables` are what ${…} stood for."""
+    content. `variables` are what ${…} stood for. `referred`: when there are errors, the secret and certificate files
+    that are known to be named all the same."""
 
     desired: Desired | None
     diagnostics: tuple[Diagnostic, ...]
@@ -51,6 +53,7 @@ class Loaded:
     allowances: tuple[Allowance, ...] = ()
     files: Mapping[Path, str] = field(default_factory=dict)
     variables: Variables = field(default_factory=Variables)
+    referred: frozenset[Path] = frozenset()
 
 
 def load(
@@ -124,7 +127,9 @@ class _Loading:
         has_errors = any(problem.severity is Severity.ERROR for problem in problems)
         sources = _sources(problems, self.source)
         if has_errors:
-            return Loaded(None, _sorted(problems), sources, tuple(self._allowances(desired)))
+            referred = referred_files(desired.resources.values())
+            allowed = tuple(self._allowances(desired))
+            return Loaded(None, _sorted(problems), sources, allowed, referred=referred)
         return Loaded(desired, _sorted(problems), sources, files=self.files, variables=self.variables)
 
     def _allowances(self, desired: Desired) -> Iterator[Allowance]:
@@ -155,7 +160,9 @@ class _Loading:
             from reconciler.declared.reader import read  # the YAML library, where nothing spares it
 
             documents, unread = read(content, record.path)
-        declared = [document for document in documents if not is_policy(document, record.path)]
+        declared = [document for document in documents if not is_policy(document)]
+        policies = filter(is_policy, documents)
+        self.problems.extend(unasked(policies, record.path, root=self.source.root))
         record.items = [Item(document, (record,)) for document in declared]
         # What is a policy lies with the file's place too, and a cache knows files by their content alone.
         record.is_clean = not unread and len(declared) == len(documents)

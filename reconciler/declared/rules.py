@@ -70,6 +70,7 @@ RULES: Mapping[str, Rule] = {
             "enum": "A value is none of the words that it may be",
             "environment": "No environment is chosen, or there is none of this name",
             "file-too-large": "A file is larger than any estate needs",
+            "misplaced-policy": "A policy stands where nothing asks it",
             "missing": "A field is missing",
             "move": "A change would leave mail behind",
             "name": "A name is none",

@@ -60,15 +60,16 @@ _UNKNOWN: Facts = {
 @lru_cache(maxsize=256)
 def _of_pem(pem: bytes) -> Facts:
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509 import load_pem_x509_certificate
 
-    found = load_pem_x509_certificate(pem)
+    from schemas.v1.certificate_file import certificates_in, host_names
+
     try:
+        found = certificates_in(pem)[0]
         key = found.public_key()
     except UnsupportedAlgorithm as error:
         raise ValueError(str(error)) from error
     return {
-        "names": _names(found),
+        "names": list(host_names(found)),
         "notBefore": found.not_valid_before_utc.isoformat(),
         "notAfter": found.not_valid_after_utc.isoformat(),
         "isSelfSigned": found.issuer == found.subject,
@@ -91,15 +92,3 @@ def _signature_hash(certificate: PemCertificate) -> str | None:
     except UnsupportedAlgorithm:
         return None
     return hashing.name if hashing else None
-
-
-def _names(certificate: PemCertificate) -> list[JsonValue]:
-    """Subject alternative names of type DNS; the common name where there are none."""
-    from cryptography.x509 import DNSName, ExtensionNotFound, NameOID, SubjectAlternativeName
-
-    try:
-        extension = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
-    except ExtensionNotFound:
-        common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        return [str(name.value) for name in common]
-    return list(extension.value.get_values_for_type(DNSName))

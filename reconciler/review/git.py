@@ -1,8 +1,9 @@
-"""Reads a git repository's objects by asking `git` itself; never the index, never the work tree, and never writes.
+"""Reads a git repository's objects by asking `git` itself, as `reconciler.git` runs it; never writes.
 
 A revision that a caller names is checked and turned into an object id first; everything after that is asked by object
-id, and file names only ever come out of git. No hook, pager, filter, prompt or replacement object takes part. Called by
-`git_source` and `review`.
+id, and file names only ever come out of git. The index and the work tree are looked at by `has_uncommitted` alone: a
+filter that the repository's own configuration, or the user's, gives to a file may run there, and no other program.
+Called by `git_source`, `review` and the daemon.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, Self
 
-_QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-_MISLEADING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE")
+from reconciler import git
+
 _BATCH = (
     200  # questions of 65 bytes at most: fewer than a pipe holds, so git and we cannot wait for each other
 )
@@ -57,7 +58,8 @@ Tree = Mapping[PurePosixPath, Entry]
 
 @dataclass(frozen=True)
 class Repository:
-    """One repository, with or without a work tree. `root` is the work tree, or the bare repository itself."""
+    """One repository, with or without a work tree. `root` is the work tree, or the bare repository itself, without
+    symbolic links."""
 
     root: Path
 
@@ -65,14 +67,23 @@ class Repository:
     def holding(cls, directory: Path) -> Self:
         """The repository that `directory` belongs to; the directory itself may exist in other revisions only.
 
-        Raises GitError.
+        A bare repository counts where there is no work tree around it: in one, its files may be anybody's. Raises
+        GitError.
         """
-        there = directory.absolute()
-        while not there.is_dir():
-            there = there.parent
-        if _ask(there, "rev-parse", "--is-bare-repository") == "true":
-            return cls(Path(_ask(there, "rev-parse", "--absolute-git-dir")))
-        return cls(Path(_ask(there, "rev-parse", "--show-toplevel")))
+        try:
+            root = git.repository(directory)
+        except OSError as error:
+            raise GitError(f"{directory} cannot be looked at: {error.strerror}") from None
+        except RuntimeError:
+            raise GitError(f"{directory} cannot be looked at: its links lead in a circle") from None
+        if root is None:
+            raise GitError(f"{directory} is in no git repository")
+        found = ask(root, "rev-parse", "--git-dir")
+        if found.returncode:
+            raise GitError(
+                f"{directory} is in no git repository that can be read: {_complaint(found.stderr)}"
+            )
+        return cls(root)
 
     def prefix(self, directory: Path) -> PurePosixPath:
         """The directory as trees name it; "." for the root. Raises GitError."""
@@ -120,9 +131,10 @@ class Repository:
     def has_uncommitted(self, prefix: PurePosixPath) -> bool:
         """True when a file of the work tree below the directory is not what HEAD has; hidden ones are left out, and a
         bare repository has none."""
-        below = ":(top)" if prefix == PurePosixPath() else f":(top,literal){prefix}"
+        if git.work_tree(self.root) is None:
+            return False  # whatever the configuration of a bare one says of a work tree
         hidden = (":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**")
-        return bool(self._run("status", "--porcelain", "--", below, *hidden).stdout)
+        return bool(self._run("status", "--porcelain", "--", git.below(prefix), *hidden).stdout)
 
     @cached_property
     def is_shallow(self) -> bool:
@@ -130,7 +142,7 @@ class Repository:
         return self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return _git(self.root, *arguments)
+        return ask(self.root, *arguments)
 
 
 class Blobs:
@@ -138,8 +150,8 @@ class Blobs:
 
     def __init__(self, repository: Repository) -> None:
         self._process = subprocess.Popen(
-            [*_command(repository.root), "cat-file", "--batch"],
-            env=_environment(),
+            [*git.command(repository.root), "cat-file", "--batch"],
+            env=git.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -209,33 +221,14 @@ def _is_object_id(text: str) -> bool:
     return len(text) in (40, 64) and set(text.encode()) <= _HEX
 
 
-def _ask(directory: Path, *arguments: str) -> str:
-    found = _git(directory, *arguments)
-    if found.returncode:
-        raise GitError(f"{directory} is in no git repository that can be read: {_complaint(found.stderr)}")
-    return os.fsdecode(found.stdout).removesuffix("\n")
-
-
-def _git(directory: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def ask(
+    root: Path, *arguments: str, timeout: float | None = None, more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """`git.run`, with GitError where git is not installed."""
     try:
-        return subprocess.run(
-            [*_command(directory), *arguments],
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
+        return git.run(root, *arguments, timeout=timeout, more=more)
     except FileNotFoundError:
         raise GitError("git is not installed, or not on the PATH; install it") from None
-
-
-def _command(directory: Path) -> list[str]:
-    return ["git", "--no-pager", "-c", "core.fsmonitor=false", "-C", str(directory)]
-
-
-def _environment() -> Mapping[str, str]:
-    """Ours, without what a hook's environment says about another repository."""
-    return {**{name: value for name, value in os.environ.items() if name not in _MISLEADING}, **_QUIET}
 
 
 def _complaint(stderr: bytes) -> str:

@@ -257,7 +257,7 @@ class LiveStore:
         """
         with self.transaction():
             current = self._unsynced_check(key, expect)
-            version = None if revision is None else self._version(key, revision)
+            version = None if revision is None else self.version(key, revision)
             if version is not None:
                 by, undoing = _inheriting(author, version), self._undoing(key, author)
                 row = self._unsynced_put(key, _content_of(version), by, undoing=undoing)
@@ -273,6 +273,14 @@ class LiveStore:
         query = f"SELECT {COLUMNS} FROM versions WHERE kind = ? AND NOT deleted ORDER BY revision"
         return [Row(*row) for row in self._database.execute(query, (kind,))]
 
+    def version(self, key: tuple[str, str], revision: int) -> Row | None:
+        """One version that is kept (None: the resource was deleted then). Raises NoSuchVersionError."""
+        found = self._database.execute(_VERSION, (*key, revision)).fetchone()
+        if found is None:
+            raise NoSuchVersionError(key, revision, known=known_from(self._database))
+        deleted, *columns = found
+        return None if deleted else Row(*columns)
+
     def respell(self, row: Row, spec: Spec) -> None:
         """Say in other words what a version means. It keeps its revision; only while no host reads."""
         with self.transaction():
@@ -283,13 +291,6 @@ class LiveStore:
         """Let go of the file."""
         self._database.close()
 
-    def _version(self, key: tuple[str, str], revision: int) -> Row | None:
-        found = self._database.execute(_VERSION, (*key, revision)).fetchone()
-        if found is None:
-            raise NoSuchVersionError(key, revision, known=known_from(self._database))
-        deleted, *columns = found
-        return None if deleted else Row(*columns)
-
     def _unsynced_check(self, key: tuple[str, str], expect: int | None) -> Row | None:
         current = self.row(*key)
         if (current.revision if current else None) != expect:
@@ -299,7 +300,7 @@ class LiveStore:
     def _renamed(self, target: tuple[str, str], content: Draft | int | None, current: Row) -> _Content:
         if isinstance(content, Draft):
             return _content(content, current)
-        version = current if content is None else self._version(target, content)
+        version = current if content is None else self.version(target, content)
         if version is None:
             raise NoSuchVersionError(target, content or 0)
         return _content_of(version)

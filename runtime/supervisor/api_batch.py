@@ -175,7 +175,7 @@ async def _draft(supervisor: Supervisor, item: Item) -> Draft | None:
     if item.op == "put" and item.spec is None:
         raise invalid([problem("spec", "a put has a spec")])
     if item.spec is None:
-        check_version(supervisor, item.kind, item.revision)
+        check_version(supervisor, item.key, item.revision)
         return None
     body = Written(spec=item.spec, secrets=item.secrets, protected=item.protected)
     return await draft_of(supervisor, item.current_key, body, expect=item.expect)

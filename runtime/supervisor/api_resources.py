@@ -175,7 +175,7 @@ async def restore_resource(
 ) -> Response:
     """Bring an earlier version back, with its credentials, as a new revision."""
     supervisor = _supervisor(request)
-    check_version(supervisor, kind, body.revision)
+    check_version(supervisor, (kind, name), body.revision)
     try:
         revision, row = supervisor.store.restore(
             (kind, name), body.revision, expect=headers.expect(), author=headers.author()
@@ -246,12 +246,12 @@ def _refuse_move(old: Row | None, kind: str, spec: Spec) -> None:
         raise invalid([problem(move.path, move.refusal)])
 
 
-def check_version(supervisor: Supervisor, kind: str, revision: int | None) -> None:
+def check_version(supervisor: Supervisor, key: tuple[str, str], revision: int | None) -> None:
     """Raises RefusedError when this version could become live again but not serve."""
-    if kind != "Certificate" or revision is None:
+    if key[0] != "Certificate" or revision is None:
         return
     try:
-        check_kept(supervisor.layout, supervisor.store, revision)
+        check_kept(supervisor.layout, supervisor.store, key=key, revision=revision)
     except CertificateFileError as error:
         raise invalid([problem(error.path, str(error))]) from error
 

@@ -4,8 +4,8 @@ A pair is known by what is live of it, its thumbprint and its chain, and never c
 pair. Both files are on disk before a resource names them, the key 0600 from its first byte, and they stay for as long
 as any version of a resource names them, so that neither a restart nor a way back needs the files of a declaration. A
 version whose pair somebody has removed does not become live again. A key of another certificate is refused, and so is
-one that others can read or that has a passphrase. Called by the control API before it writes, by `certificates` for
-the paths, by `main` at the start, and by `housekeeping`.
+one that others can read or that has a passphrase, and a certificate that has a part that cannot be read. Called by the
+control API before it writes, by `certificates` for the paths, by `main` at the start, and by `housekeeping`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,11 +30,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from runtime.live import LiveConfigurationError, LiveStore
+from runtime.live import LiveConfigurationError, LiveStore, NoSuchVersionError
 from runtime.live.resource import Row, resource_of
 from runtime.net.tls import TlsError, server_context
 from runtime.supervisor.layout import Layout
 from schemas.v1.certificate import Certificate
+from schemas.v1.certificate_file import MALFORMED, UnreadableCertificateError, certificates_in
 
 logger = logging.getLogger("runtime.supervisor")
 
@@ -102,13 +103,17 @@ def take_in(layout: Layout, server: str, spec: Certificate) -> Certificate:
     return kept
 
 
-def check_kept(layout: Layout, store: LiveStore, revision: int) -> None:
-    """Raises CertificateFileError when the version of that revision is a certificate whose pair is not there any
-    more."""
-    for row, spec in _versions(store):
-        server = row.name.partition("/")[0]
-        is_by_thumbprint = spec.thumbprint is not None and spec.certificate_file is None
-        if row.revision == revision and is_by_thumbprint and not _has(layout, server, spec):
+def check_kept(layout: Layout, store: LiveStore, *, key: tuple[str, str], revision: int) -> None:
+    """Raises CertificateFileError when that version of the resource is a certificate whose pair is not there any more.
+    A version that is not there is the store's to refuse."""
+    try:
+        row = store.version(key, revision)
+        spec = resource_of(row).spec if row else None
+    except (NoSuchVersionError, LiveConfigurationError):
+        return
+    if isinstance(spec, Certificate) and spec.thumbprint is not None and spec.certificate_file is None:
+        server = key[1].partition("/")[0]
+        if not _has(layout, server, spec):
             raise _missing(server, spec)
 
 
@@ -169,7 +174,7 @@ def _has(layout: Layout, server: str, spec: Certificate) -> bool:
         server_context(certificate, key)
         os.utime(certificate)
         os.utime(key)
-    except (TlsError, OSError, ValueError):
+    except (TlsError, OSError, *MALFORMED):
         return False
     return found == (spec.thumbprint, spec.chain)
 
@@ -177,7 +182,7 @@ def _has(layout: Layout, server: str, spec: Certificate) -> bool:
 def _read(server: str, spec: Certificate) -> _Pair:
     if spec.certificate_file is None or spec.private_key_file is None:
         raise _missing(server, spec)
-    certificates = _parsed("certificateFile", spec.certificate_file, _certificates)
+    certificates = _parsed("certificateFile", spec.certificate_file, certificates_in)
     key = _parsed("privateKeyFile", spec.private_key_file, lambda pem: load_pem_private_key(pem, None))
     _check_private(Path(spec.private_key_file))
     if key.public_key() != certificates[0].public_key():
@@ -201,12 +206,6 @@ def _missing(server: str, spec: Certificate) -> CertificateFileError:
     )
 
 
-def _certificates(pem: bytes) -> list[x509.Certificate]:
-    found = x509.load_pem_x509_certificates(pem)
-    found[0].public_key()  # raises now what it would raise later
-    return found
-
-
 def _parsed(path: str, file: str, parse: Callable[[bytes], T]) -> T:
     """Without what the parser says of the content: that might be a key."""
     if not Path(file).is_absolute():
@@ -222,6 +221,8 @@ def _parsed(path: str, file: str, parse: Callable[[bytes], T]) -> T:
         raise CertificateFileError(path, f"{file} cannot be read: {error.strerror}") from error
     try:
         return parse(pem)
+    except UnreadableCertificateError as error:
+        raise CertificateFileError(path, f"{file} {error}") from None
     except TypeError:
         raise CertificateFileError(path, f"{file} has a passphrase; write it without one") from None
     except UnsupportedAlgorithm:
@@ -238,7 +239,7 @@ def _check_private(key: Path) -> None:
         )
 
 
-def _identity(certificates: list[x509.Certificate]) -> tuple[str, tuple[str, ...]]:
+def _identity(certificates: Iterable[x509.Certificate]) -> tuple[str, tuple[str, ...]]:
     first, *chain = (one.fingerprint(hashes.SHA256()).hex() for one in certificates)
     return first, tuple(chain)
 

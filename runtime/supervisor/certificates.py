@@ -25,6 +25,7 @@ from runtime.services.base import CertificateFiles
 from runtime.supervisor.certificate_store import replace, stored_files
 from runtime.supervisor.layout import Layout, safe
 from schemas.v1.certificate import Certificate
+from schemas.v1.certificate_file import MALFORMED
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -40,11 +41,13 @@ class CertificateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """What a certificate file says of itself; `thumbprint` is the hex SHA-256 of its DER form."""
+    """What a certificate file says of itself; `thumbprint` is the hex SHA-256 of its DER form. `error`: why its names
+    are not known."""
 
     thumbprint: str
     not_after: datetime
     subject_alternative_names: tuple[str, ...]
+    error: str | None = None
 
 
 def prepare(layout: Layout, *, server: str, fqdn: str, name: str, spec: Certificate) -> CertificateFiles:
@@ -79,11 +82,22 @@ def paths(layout: Layout, *, server: str, name: str, spec: Certificate) -> tuple
 
 def read_facts(file: Path) -> CertificateFacts:
     """What the (first) certificate in a PEM file says. Raises OSError, ValueError."""
-    certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    try:
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    except x509.InvalidVersion as invalid:
+        raise ValueError(str(invalid)) from invalid
+    names: tuple[str, ...] = ()
+    error = None
+    try:
+        names = _names_in(certificate)
+    except MALFORMED as malformed:
+        # An earlier version took it in, and TLS shows it: it goes on to serve where no name chooses it.
+        error = f"its names cannot be read, so none of them chooses it: {malformed}"
     return CertificateFacts(
         thumbprint=certificate.fingerprint(hashes.SHA256()).hex(),
         not_after=certificate.not_valid_after_utc,
-        subject_alternative_names=_names_in(certificate),
+        subject_alternative_names=names,
+        error=error,
     )
 
 
@@ -117,13 +131,14 @@ def _is_as_wanted(certificate_file: Path, key_file: Path, wanted: _Wanted) -> bo
     try:
         certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
         key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
-    except (FileNotFoundError, ValueError):
+        names = _names_in(certificate)
+    except (FileNotFoundError, *MALFORMED):
         return False
     lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc - _BACKDATED
     return (
         certificate.public_key() == key.public_key()
         and _key_type(key) == wanted.key_type
-        and set(_names_in(certificate)) == set(wanted.names)
+        and set(names) == set(wanted.names)
         and lifetime.days == wanted.valid_days
         and certificate.not_valid_after_utc > datetime.now(UTC)
     )

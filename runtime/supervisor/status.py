@@ -175,4 +175,5 @@ def _certificate(layout: Layout, server: str, name: str, spec: Certificate) -> d
         "thumbprint": facts.thumbprint,
         "notAfter": facts.not_after.isoformat().replace("+00:00", "Z"),
         "subjectAlternativeNames": list(facts.subject_alternative_names),
+        "error": facts.error,
     }

@@ -140,6 +140,9 @@ def test_another_configuration_says_nothing_of_this_one(tmp_path: Path) -> None:
     assert failed_configuration(tmp_path / "history.jsonl", "c")
 
 
+COMMIT = ("commit", "-q", "--allow-empty", "-m")
+
+
 def test_a_directory_outside_of_git_has_no_commit(tmp_path: Path) -> None:
     assert git_commit(tmp_path) is None
 
@@ -152,6 +155,21 @@ def test_a_commit_with_changes_is_marked(tmp_path: Path) -> None:
     (tmp_path / "new.yaml").write_text("")
     assert clean
     assert git_commit(tmp_path) == f"{clean}+"
+
+
+def test_the_environment_of_a_hook_does_not_name_another_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = ("-c", "user.name=alice", "-c", "user.email=alice@contoso.example")
+    for directory in (tmp_path / "one", tmp_path / "two"):
+        for command in (
+            ("init", "-q", str(directory)),
+            ("-C", str(directory), *name, *COMMIT, directory.name),
+        ):
+            subprocess.run(["git", *command], check=True, capture_output=True)
+    commit = git_commit(tmp_path / "one")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "two" / ".git"))
+    assert git_commit(tmp_path / "one") == commit
 
 
 # Whose files are live

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from reconciler.applying.ties import Needs, circles
 from reconciler.model import Desired, Key, Lifecycle, Present, Prune, Report
 from reconciler.planning.plan import make_plan
 from reconciler.targets import requests
-from reconciler.targets.target import TargetError
+from reconciler.targets.target import Attribution, TargetError, Write, Written
 from schemas.v1.codec import parse_spec
 from schemas.v1.mailbox import Mailbox
-from tests.applying.builders import Bench, estate, outcomes, resource
+from tests.applying.builders import Bench, FaultyTarget, estate, lost, outcomes, resource
 
 SERVERS = ("ex01", "ex02")
 ROUND = {"anna": "bert", "bert": "carl", "carl": "anna"}
@@ -158,6 +158,44 @@ def test_a_name_that_somebody_took_meanwhile_is_refused(bench: Bench) -> None:
     assert text in (report.error or "")
     assert addresses(bench) == {"anna": "anna", "bert": "new"}
     assert failed_configuration(bench.applier.state.history, desired.digest) is None
+
+
+class LateTarget(FaultyTarget):
+    """From now on the first request is unheard; it lands when it is repeated, and then something `happens` first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.happens: Callable[[], None] | None = None
+        self.unheard: tuple[Sequence[Write], Attribution] | None = None
+
+    def write_many(self, writes: Sequence[Write], *, by: Attribution) -> Written:
+        if self.happens is not None and self.unheard is None:
+            self.unheard = writes, by
+            raise lost()
+        if self.happens is not None and self.unheard is not None:
+            late, by_then = self.unheard
+            happens, self.happens = self.happens, None
+            super().write_many(late, by=by_then)
+            happens()
+        return super().write_many(writes, by=by)
+
+
+def test_what_landed_late_and_was_undone_since_does_not_count(tmp_path: Path) -> None:
+    """Although what the repetition meets next is this apply's."""
+    target, anna, aaron = LateTarget(), Key("Mailbox", "anna"), Key("Mailbox", "aaron")
+    bench = Bench(tmp_path, target).applied(as_named("aaron", "bert"))
+
+    def aaron_gets_the_address() -> None:
+        made = target.read(anna)
+        assert isinstance(made, Present)
+        target.delete(anna, expect=made.revision, by=Attribution("bob"))
+        bench.set_by_hand(aaron, mailboxes({"aaron": "anna"}).resources[aaron].spec)
+
+    wanted, live = mailboxes({"anna": "anna", "bert": "new"}), target.observe()
+    plan = bench.plan(wanted)
+    target.happens = aaron_gets_the_address
+    assert not bench.applier.apply(plan, desired=wanted, live=live).is_success
+    assert addresses(bench) == {"aaron": "anna", "bert": "bert"}
 
 
 @pytest.mark.parametrize(("changed", "other"), [("anna", "bert"), ("bert", "anna")])

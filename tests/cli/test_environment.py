@@ -196,6 +196,35 @@ def another(production: Desk, root: Path) -> Desk:
     return production
 
 
+def test_a_directory_that_cannot_be_looked_at_any_more_may_be_another_estate(production: Desk) -> None:
+    """Longer than a name may be: that refuses a look to root too, as a directory that is closed does to others."""
+    history, closed = production.runtime.state / "history.jsonl", f"/{'x' * 300}"
+    text = history.read_text(encoding="utf-8")
+    history.write_text(text.replace(str(production.directory), closed), encoding="utf-8")
+    production.declare("production", 6)
+    note = f"Note: the live servers were last applied from {closed}, environment production ("
+    assert note in production.run("plan", "--environment", "production", expect=2).stderr
+    assert note in production.apply("production").stderr
+
+
+def test_a_roll_back_to_what_cannot_be_looked_at_goes_on_without_its_policies(production: Desk) -> None:
+    history, number = production.runtime.state / "history.jsonl", str(production.newest()["number"])
+    production.declare("production", 6)
+    production.apply("production")
+    text = history.read_text(encoding="utf-8")
+    history.write_text(text.replace(str(production.directory), f"/{'x' * 300}"), encoding="utf-8")
+    production.runtime.reconcile("rollback", "--to", number, "--yes")
+
+
+def test_the_name_of_a_directory_does_not_reach_the_terminal_raw(production: Desk, tmp_path: Path) -> None:
+    shutil.copytree(production.directory, tmp_path / "other\x1b[2J")
+    production.directory = tmp_path / "other\x1b[2J"
+    production.declare("production", 6)
+    shown = production.run("plan", "--environment", "production", expect=2).stderr
+    assert "\x1b" not in shown
+    assert rf"and this is {tmp_path}/other\x1b[2J." in shown
+
+
 def commit(directory: Path) -> None:
     who = ("-c", "user.name=alice", "-c", "user.email=alice@contoso.example")
     for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "-m", "estate")):

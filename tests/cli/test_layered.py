@@ -144,3 +144,14 @@ def test_what_is_new_goes_where_it_is_read(layered: Path, runtime: Runtime) -> N
     assert elsewhere is not None
     assert Key("Mailbox", "bob") in there.resources
     assert Key("Mailbox", "bob") not in elsewhere.resources
+
+
+def test_no_name_reaches_the_terminal_raw(tmp_path: Path, reconcile: Reconcile) -> None:
+    named = "pro\x1b[2J\nNote: all is well"
+    write(tmp_path / "base", server=SERVER)
+    write(tmp_path / "overlays" / named)
+    ran = reconcile("validate", tmp_path / "overlays" / named, "--environment", "test")
+    assert ran.code == 1
+    assert r"is the environment pro\x1b[2J\nNote: all is well, and --environment says test" in ran.err
+    assert "\x1b" not in ran.err
+    assert ran.err.count("\n") == 1

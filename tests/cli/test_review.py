@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.cli.conftest import Ran
 from tests.declared.pem import certificate_pem
-from tests.review.repositories import Clone, changed
+from tests.review.repositories import ESTATE, IMAP, POLICY, Clone, changed
 from tests.support.estate import Runtime
 
 Reconcile = Callable[..., Ran]
@@ -177,3 +177,34 @@ def test_another_head_is_not_what_is_checked_out(tmp_path: Path, reconcile: Reco
     clone = Clone(tmp_path)
     (clone.root / "estate" / "imap.yaml").write_text("# edited\n", encoding="utf-8")
     assert reconcile("review", clone.root / "estate", "--base", "main", "--head", "main").err == ""
+
+
+LAYERS = {
+    **{
+        name.replace("estate/", "estate/base/"): text
+        for name, text in ESTATE.items()
+        if "policies" not in name
+    },
+    "estate/overlays/prod/imap.yaml": IMAP.replace("16", "20"),
+}
+
+
+@pytest.mark.parametrize("edited", ["base", "overlays/prod"])
+@pytest.mark.parametrize("directory", ["base", "overlays/prod"])
+def test_what_is_not_committed_of_a_base_is_named_for_its_overlay(
+    tmp_path: Path, reconcile: Reconcile, directory: str, edited: str
+) -> None:
+    clone = Clone(tmp_path, LAYERS)
+    (clone.root / "estate" / edited / "imap.yaml").write_text("# edited\n", encoding="utf-8")
+    ran = reconcile("review", clone.root / "estate" / directory, "--base", "main")
+    assert ran.err == f"(uncommitted changes in {clone.root / 'estate'} are not reviewed)\n"
+
+
+def test_a_policy_that_nothing_would_ask_is_an_error_of_head(tmp_path: Path, reconcile: Reconcile) -> None:
+    clone = Clone(tmp_path, LAYERS)
+    clone.branch()
+    clone.commit({"estate/overlays/prod/policies/connections.yaml": POLICY})
+    ran = reconcile("review", clone.root / "estate", "--base", "main")
+    assert ran.code == 1
+    assert "misplaced-policy" in ran.out
+    assert "estate/overlays/prod/policies/connections.yaml:1" in ran.out

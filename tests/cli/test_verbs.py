@@ -288,3 +288,8 @@ def test_an_option_of_all_verbs_after_the_verb_is_told_its_place(
 ) -> None:
     assert main(["plan", option, "x", "estate"]) == 1
     assert f"It goes before the verb: reconcile {option} … plan …" in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_a_value_stands_on_a_line_of_its_own(applied: Runtime) -> None:
+    ran = applied.reconcile("live", "set", "ImapSettings/ex01", "maxConnectionsPerUser=many", expect=1)
+    assert "ImapSettings/ex01 was not changed:\n  maxConnectionsPerUser: " in ran.stderr

@@ -8,14 +8,14 @@ from pathlib import Path
 from reconciler.applying.hold import new_hold
 from reconciler.daemon import notices
 from reconciler.daemon.feed import DirectoryFeed
-from reconciler.daemon.fence import FencedTarget
+from reconciler.daemon.follow import following
 from reconciler.daemon.ledger import Ledger, Patience
-from reconciler.daemon.loop import Loop, Outside, Wish
+from reconciler.daemon.loop import Outside, Wish
 from reconciler.daemon.notices import Notice
-from reconciler.daemon.planner import Planner
 from reconciler.daemon.pulse import Pulse
-from reconciler.daemon.rounds import Healing, Rounds
+from reconciler.daemon.rounds import Healing
 from reconciler.model import Hold
+from reconciler.pipeline import NO_INPUTS
 from tests.applying.builders import IMAP, Bench
 from tests.support.estate import Ports, write_estate
 
@@ -48,17 +48,19 @@ class Stage:
         state = self.bench.applier.state
         self.wish = Wish()
         self.feed = DirectoryFeed(self.directory, state=state.path)
-        self.target = FencedTarget(self.bench.target, self.check)
-        planner = Planner(self.feed, self.target, holds=lambda: self.held)
         patience = Patience(first_wait=10, jitter=0)
         self.ledger = Ledger(state.daemon / "ledger.json", patience, clock=lambda: self.now)
         healing = Healing(self.ledger, kinds) if heals else None
-        rounds = Rounds(planner, self.bench.applier, self.feed, tell=self.told.append, healing=healing)
-        outside = Outside(self.wish, releases=state.daemon, pulse=Pulse(monotonic=lambda: self.now))
-        self.loop = Loop(self.feed, planner, rounds, tell=self.told.append, outside=outside)
-
-    def check(self) -> None:
-        """The lease is held."""
+        self.pulse = Pulse(monotonic=lambda: self.now)
+        self.loop = following(
+            self.feed,
+            self.bench.applier,
+            NO_INPUTS,
+            holds=lambda: self.held,
+            healing=healing,
+            tell=self.told.append,
+            outside=Outside(self.wish, releases=state.daemon, pulse=self.pulse),
+        )
 
     def declare(self, limit: int) -> None:
         write_estate(self.directory, self.ports, max_connections_per_user=limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -17,6 +17,7 @@ from reconciler.daemon.pulse import LONGEST_SILENCE, Pulse, RoundHangsError
 from reconciler.daemon.service import serve
 from reconciler.meanwhile import Meanwhile
 from reconciler.targets.target import TransientError
+from tests.applying.builders import FaultyTarget, Probes
 from tests.daemon.builders import Stage
 from tests.support.waiting import eventually
 
@@ -125,6 +126,41 @@ def test_a_long_pause_between_rounds_is_no_hanging(stage: Stage) -> None:
     eventually(lambda: stage.bench.imap_limit() == 32, what="the second apply")
     stage.wish.ask_stop()
     running.result()
+
+
+def most_of_the_silence(stage: Stage, act: Callable[..., Any]) -> Callable[..., Any]:
+    """`act`, which takes most of the time after which a round hangs; at its end that is asked."""
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        stage.now += 0.6 * LONGEST_SILENCE
+        stage.pulse.check()
+        return act(*arguments, **options)
+
+    return slowly
+
+
+@pytest.mark.parametrize(("owner", "step"), [(FaultyTarget, "converge"), (Probes, "__call__")])
+def test_an_apply_of_many_long_steps_does_not_hang(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, owner: type, step: str
+) -> None:
+    monkeypatch.setattr(owner, step, most_of_the_silence(stage, getattr(owner, step)))
+    stage.round()
+    assert stage.now > 1000 + 2 * LONGEST_SILENCE
+    assert [one.report.is_success for one in stage.told if isinstance(one, notices.Applied)] == [True]
+
+
+def test_nor_does_a_roll_back_of_many_services_that_do_not_serve(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither at once nor when it is taken up by the next round."""
+    stage.round()
+    stage.bench.probes.failing = [f"ex01/{name}" for name in ("imap4", "imap4-backend", "pop3")] * 9
+    monkeypatch.setattr(Probes, "__call__", most_of_the_silence(stage, Probes.__call__))
+    stage.declare(32)
+    (applied,) = (one for one in stage.round() if isinstance(one, notices.Applied))
+    assert "not brought back yet: ex01/imap4" in str(applied.report.error)
+    (recovered,) = (one for one in stage.round() if isinstance(one, notices.Recovered))
+    assert "left as it is: ex01/imap4" in str(recovered.report.error)
 
 
 def test_each_sign_begins_the_time_anew() -> None:

@@ -125,3 +125,15 @@ def test_a_link_to_a_directory_that_is_swapped_is_followed(tmp_path: Path) -> No
     (tmp_path / "link").symlink_to(remote.clone)
     repository = Repository.holding(tmp_path / "link")
     assert repository.prefix(tmp_path / "link" / "estate") == PurePosixPath("estate")
+
+
+def test_a_fetch_runs_no_hook_of_the_files_that_it_serves(remote: Remote, tmp_path: Path) -> None:
+    hook, ran = remote.clone / "hooks" / "reference-transaction", tmp_path / "ran"
+    hook.parent.mkdir()
+    hook.write_text(f"#!/bin/sh\ntouch '{ran}'\n")
+    hook.chmod(0o755)
+    git(remote.clone, "config", "core.hooksPath", str(hook.parent))
+    remote.commit("a: 2\n")
+    assert fetch(remote.clone, "origin") is None
+    assert remote.feed().look().has_changed
+    assert not ran.exists()

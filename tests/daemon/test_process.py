@@ -74,6 +74,17 @@ def test_a_saved_overlay_is_told_at_once(
     ]
 
 
+def test_a_secret_outside_that_was_missing_is_applied_once_it_is_there(
+    start: Callable[..., Daemon], runtime: Runtime
+) -> None:
+    file, secret = runtime.directory / "estate.yaml", runtime.directory.parent / "alice.sec"
+    file.write_text(file.read_text().replace("file: secrets/alice", "file: ../alice.sec"))
+    daemon = start("--interval", "1h", "--mode", "heal")
+    assert "alice.sec" in daemon.said("configuration-broken")["text"]
+    secret.write_text("another-horse-alice\n")
+    assert "Mailbox/alice" in daemon.said("applied")["text"]
+
+
 def test_drift_is_healed_when_it_is_asked_to(start: Callable[..., Daemon], runtime: Runtime) -> None:
     daemon = start("--mode", "heal", "--interval", "1h")
     daemon.said("in-sync")

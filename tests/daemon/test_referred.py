@@ -60,6 +60,14 @@ def live_thumbprint(stage: Stage) -> object:
     return getattr(found.spec, "thumbprint", None) if isinstance(found, Present) else None
 
 
+def declare_certificate(stage: Stage, directory: Path) -> None:
+    (stage.directory / "mail.yaml").write_text(
+        "apiVersion: reconciler/v1\nkind: Certificate\nmetadata: {name: mail}\n"
+        f"spec: {{servers: [ex01], services: [IIS], certificateFile: {directory}/mail.crt, "
+        f"privateKeyFile: {directory}/mail.key}}\n"
+    )
+
+
 def declare_secret(stage: Stage, file: Path) -> None:
     (stage.directory / "carol.yaml").write_text(
         "apiVersion: reconciler/v1\nkind: Mailbox\nmetadata: {name: carol}\n"
@@ -72,11 +80,7 @@ def test_a_certificate_that_is_renewed_while_it_is_read_is_applied(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renew(tmp_path)
-    (stage.directory / "mail.yaml").write_text(
-        "apiVersion: reconciler/v1\nkind: Certificate\nmetadata: {name: mail}\n"
-        f"spec: {{servers: [ex01], services: [IIS], certificateFile: {tmp_path}/mail.crt, "
-        f"privateKeyFile: {tmp_path}/mail.key}}\n"
-    )
+    declare_certificate(stage, tmp_path)
     renewed = list[str]()
     renews = Once(stage, "digest_key", lambda: renewed.append(renew(tmp_path)))
     monkeypatch.setattr(stage.bench.target, "digest_key", renews)
@@ -99,6 +103,31 @@ def test_a_password_that_is_saved_after_it_was_read_is_told(
         lambda: [one for one in reporting.told if isinstance(one, notices.Found)], what="the other password"
     )
     reporting.wish.ask_stop()
+
+
+@pytest.mark.parametrize("was_good", [False, True])
+def test_a_certificate_that_was_missing_is_applied_once_it_is_there(
+    stage: Stage, tmp_path: Path, *, was_good: bool
+) -> None:
+    if was_good:
+        stage.round()
+    declare_certificate(stage, tmp_path)
+    start(stage)
+    eventually(lambda: any(isinstance(one, notices.Broken) for one in stage.told), what="what is missing")
+    renewed = renew(tmp_path)
+    eventually(lambda: live_thumbprint(stage) == renewed, what="the certificate")
+
+
+def test_while_files_are_broken_those_in_use_are_followed_too(stage: Stage, tmp_path: Path) -> None:
+    secret = tmp_path / "elsewhere"
+    secret.write_text("first")
+    declare_secret(stage, secret)
+    stage.round()
+    (stage.directory / "carol.yaml").write_text("kind: [\n")
+    stage.round()
+    stage.feed.look()
+    secret.write_text("second")
+    assert stage.feed.look().has_changed
 
 
 def test_files_are_read_again_only_when_others_are_referred_to(stage: Stage, tmp_path: Path) -> None:

@@ -12,11 +12,19 @@ import pytest
 
 from reconciler.daemon import notices
 from reconciler.daemon.loop import LOOK_EVERY
-from reconciler.model import Report
-from reconciler.targets.target import NotRunningError
+from reconciler.model import Key, Report
+from reconciler.targets.target import Attribution, NotRunningError
+from schemas.v1.codec import parse_spec
 from tests.applying.builders import IMAP
 from tests.daemon.builders import POLICY, Stage
 from tests.support.waiting import eventually
+
+CAROL = """\
+apiVersion: reconciler/v1
+kind: Mailbox
+metadata: {{name: carol}}
+spec: {{database: db01, primarySmtpAddress: {address}@contoso.example}}
+"""
 
 
 @contextmanager
@@ -77,6 +85,15 @@ class Slow:
         self.gate.set()
 
 
+@contextmanager
+def a_waiting_round(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A round that goes on, and waits for the runtime's answer until the end of the block."""
+    with Slow(stage, "services", monkeypatch) as slow:
+        stage.wish.ask_now()
+        assert slow.is_asked.wait(60)
+        yield
+
+
 def save_policy(stage: Stage, limit: int) -> None:
     (stage.directory / "policy.yaml").write_text(POLICY.format(limit=limit))
 
@@ -100,9 +117,7 @@ def reports_of(stage: Stage) -> list[Report]:
 def test_a_saved_file_is_told_while_a_round_waits_for_a_slow_runtime(
     reporting: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Slow(reporting, "services", monkeypatch) as slow:
-        reporting.wish.ask_now()
-        assert slow.is_asked.wait(60)
+    with a_waiting_round(reporting, monkeypatch):
         save_policy(reporting, 30)
         eventually(lambda: found_quickly(reporting), what="a word at once")
 
@@ -110,9 +125,7 @@ def test_a_saved_file_is_told_while_a_round_waits_for_a_slow_runtime(
 def test_a_second_saved_file_is_told_with_the_first(
     reporting: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Slow(reporting, "services", monkeypatch) as slow:
-        reporting.wish.ask_now()
-        assert slow.is_asked.wait(60)
+    with a_waiting_round(reporting, monkeypatch):
         save_policy(reporting, 30)
         eventually(lambda: found_quickly(reporting), what="a word at once")
         estate = reporting.directory / "estate.yaml"
@@ -127,9 +140,7 @@ def test_a_second_saved_file_is_told_with_the_first(
 def test_what_was_read_before_a_file_was_saved_is_not_told(
     reporting: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Slow(reporting, "services", monkeypatch) as slow:
-        reporting.wish.ask_now()
-        assert slow.is_asked.wait(60)
+    with a_waiting_round(reporting, monkeypatch):
         reporting.told.clear()
         save_policy(reporting, 30)
         eventually(lambda: found_quickly(reporting), what="a word at once")
@@ -145,12 +156,25 @@ def test_what_was_written_by_hand_meanwhile_is_part_of_the_word(reporting: Stage
     assert told.drifted == {IMAP}
 
 
+def test_there_is_no_word_about_a_file_that_takes_an_address(tmp_path: Path, applied: Stage) -> None:
+    """Of another live mailbox: the file is broken, which is told after everything was read."""
+    (applied.directory / "carol.yaml").write_text(CAROL.format(address="carol"))
+    applied.round()
+    dave = {"database": "db01", "primarySmtpAddress": "dave@contoso.example"}
+    applied.bench.target.write(
+        Key("Mailbox", "dave"), parse_spec("Mailbox", dave), secrets={}, expect=None, by=Attribution("bob")
+    )
+    with following(Stage(tmp_path, heals=False, before=applied)) as found:
+        eventually(lambda: rounds_of(found), what="the first round")
+        (found.directory / "carol.yaml").write_text(CAROL.format(address="dave"))
+        eventually(lambda: any(isinstance(one, notices.Broken) for one in found.told), what="the error")
+        assert found_quickly(found) == []
+
+
 def test_a_saved_file_is_told_while_a_healing_round_looks(
     healing: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Slow(healing, "services", monkeypatch) as slow:
-        healing.wish.ask_now()
-        assert slow.is_asked.wait(60)
+    with a_waiting_round(healing, monkeypatch):
         save_policy(healing, 30)
         (told,) = eventually(lambda: found_quickly(healing), what="a word at once")
     assert changed(told) == {"ThrottlingPolicy/few"}

@@ -13,6 +13,8 @@ from cryptography.x509.oid import NameOID
 
 #: The beginning of the object identifiers of curves and of ECDSA signatures, in DER.
 _CURVES, _SIGNATURES = bytes.fromhex("2a8648ce3d0301"), bytes.fromhex("2a8648ce3d0403")
+#: Version 3 of X.509, and one that does not exist, in DER.
+_VERSION, _NO_VERSION = bytes.fromhex("a003020102"), bytes.fromhex("a003020107")
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -28,6 +30,34 @@ def on_an_unknown_curve(pem: bytes) -> bytes:
 def signed_in_an_unknown_way(pem: bytes) -> bytes:
     """The certificate again, as if its signature were 1.2.840.10045.4.3.9 in place of .2 (ECDSA with SHA-256)."""
     return _replaced(pem, _SIGNATURES + b"\2", _SIGNATURES + b"\x09")
+
+
+def of_no_version(pem: bytes) -> bytes:
+    """The certificate again, as if it were of a version that X.509 does not have."""
+    return _replaced(pem, _VERSION, _NO_VERSION)
+
+
+def with_a_subject_that_is_no_text(pem: bytes) -> bytes:
+    """The certificate again; its subject and issuer are not in UTF-8."""
+    return _replaced(pem, b"ex01.contoso", b"ex\xff1.contoso")
+
+
+def with_names(key: ec.EllipticCurvePrivateKey, *names: bytes) -> bytes:
+    """A certificate with these octets in place of its alternative names, once for each."""
+    plain = x509.load_pem_x509_certificate(certificate_pem(key))
+    builder = x509.CertificateBuilder(plain.issuer, plain.subject, plain.public_key(), plain.serial_number)
+    builder = builder.not_valid_before(plain.not_valid_before_utc).not_valid_after(plain.not_valid_after_utc)
+    kinds = (x509.SubjectAlternativeName.oid, x509.KeyUsage.oid)
+    for oid, octets in zip(kinds, names, strict=False):
+        builder = builder.add_extension(x509.UnrecognizedExtension(oid, octets), critical=False)
+    signed = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    # A builder refuses to give the same extension twice.
+    return _replaced(signed, _der(kinds[1]), _der(kinds[0]))
+
+
+def _der(oid: x509.ObjectIdentifier) -> bytes:
+    """Of one of 2.5.29."""
+    return bytes([0x55, 0x1D, int(oid.dotted_string.rpartition(".")[2])])
 
 
 def _replaced(pem: bytes, old: bytes, new: bytes) -> bytes:

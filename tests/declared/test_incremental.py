@@ -84,6 +84,7 @@ def test_the_digest_is_another_one(estate: Estate) -> None:
         pytest.param(lambda text: text.replace("secrets/bob", "secrets/nobody"), id="a secret that is away"),
         pytest.param(lambda text: text.replace("db01", "${database}"), id="an unknown variable"),
         pytest.param(lambda text: text.replace("kind:", "kind: ["), id="broken YAML"),
+        pytest.param(lambda text: f"{text}---\napiVersion: reconciler/policy/v1\n", id="a policy"),
     ],
 )
 def test_anything_unusual_takes_a_whole_reading(estate: Estate, change: Callable[[str], str]) -> None:

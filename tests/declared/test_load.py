@@ -28,7 +28,7 @@ from tests.declared.builders import (
     together,
     write,
 )
-from tests.declared.pem import certificate_pem, key_pem
+from tests.declared.pem import certificate_pem, key_pem, of_no_version, with_names
 
 IMAP_FOR_ALL = document(
     "ImapSettings", "imap", "{servers: {matchLabels: {site: dublin}}, maxConnectionsPerUser: 32}"
@@ -240,6 +240,30 @@ def test_a_certificate_from_files_is_resolved(tmp_path: Path) -> None:
     assert len(str(dump_spec(spec)["thumbprint"])) == 64
     ends = not_after(str(tmp_path / "mail.crt"))
     assert found.note("thumbprint") == f"ex01.contoso.example, ends {ends:%Y-%m-%d}"
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        (lambda key: with_names(key, b"garbage"), "extensions"),
+        (lambda key: of_no_version(certificate_pem(key)), "a version"),
+    ],
+)
+def test_a_certificate_that_cannot_be_read_is_an_error_at_its_file(
+    tmp_path: Path, spoilt: Callable[[ec.EllipticCurvePrivateKey], bytes], said: str
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "mail.crt").write_bytes(spoilt(key))
+    (tmp_path / "mail.key").touch(mode=0o600)
+    (tmp_path / "mail.key").write_bytes(key_pem(key))
+    files = "servers: [ex01], services: [IMAP], certificateFile: mail.crt, privateKeyFile: mail.key"
+    result = loaded(tmp_path, SERVER, document("Certificate", "mail", f"{{{files}}}"))
+    (found,) = result.diagnostics
+    assert result.desired is None
+    assert found.message.startswith(f"certificateFile: mail.crt has {said} that cannot be read: ")
+    assert found.position is not None
+    assert found.position.column > 1
+    assert found.hint == "ask for a new certificate; clients may refuse this one"
 
 
 @pytest.mark.parametrize("name", ["mail.crt", "mail.key"])

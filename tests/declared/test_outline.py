@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from reconciler.declared import outline
+from reconciler.declared.kept import Kept
 from reconciler.declared.layout import Inputs
 from reconciler.declared.load import load
 from reconciler.declared.outline import Outline, OutlineFile
+from reconciler.declared.source import DirectorySource
 from reconciler.model import Diagnostic, Key, Position, Severity
 from reconciler.secret import SecretRef
 from schemas.v1.canonical import digest_canonical
@@ -133,6 +136,16 @@ def test_what_nobody_used_for_long_is_forgotten(tmp_path: Path) -> None:
     assert "outline-old.json" not in names
 
 
+def test_one_that_is_only_read_is_not_forgotten(tmp_path: Path) -> None:
+    keep(tmp_path, SERVER)
+    (file,) = (tmp_path / "cache").iterdir()
+    then = (datetime.now(UTC) - timedelta(days=31)).timestamp()
+    os.utime(file, (then, then))
+    assert find(tmp_path) is not None
+    Kept(tmp_path / "cache", "outline", "another directory", form="1").write({})
+    assert find(tmp_path) is not None
+
+
 def test_a_damaged_one_counts_as_none(tmp_path: Path) -> None:
     keep(tmp_path, SERVER)
     (file,) = (tmp_path / "cache").iterdir()
@@ -211,6 +224,31 @@ def test_a_certificate_that_changed_since_it_was_read_is_not_kept(
     change(certified)
     outline_file(certified).keep(desired(found), files=found.files, remarks=())
     assert find(certified) is None
+
+
+def test_nor_one_that_was_another_for_a_moment(certified: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the outline would be bound to the other one, and be found when that comes back."""
+    found, read = loaded(certified / "estate", SERVER, CERTIFICATE), certificate_files(certified)
+    put_certificate(certified)
+    other, are_still = certificate_files(certified), outline._Certificates.are_still
+
+    def with_those_that_were_read(self: outline._Certificates, source: DirectorySource) -> bool:
+        put_back(read)
+        return are_still(self, source)
+
+    monkeypatch.setattr(outline._Certificates, "are_still", with_those_that_were_read)
+    outline_file(certified).keep(desired(found), files=found.files, remarks=())
+    put_back(other)
+    assert find(certified) is None
+
+
+def certificate_files(root: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in (root / "estate").glob("mail.*")}
+
+
+def put_back(files: dict[Path, bytes]) -> None:
+    for file, content in files.items():
+        file.write_bytes(content)
 
 
 def test_it_ends_with_the_first_certificate(certified: Path) -> None:

@@ -114,6 +114,7 @@ def test_what_is_beyond_its_limits_is_refused(text: str) -> None:
         ('addresses("::/0") == limit("Unlimited")', True),
         ('addresses(["192.0.2.0/24", "198.51.100.7", "2001:db8::/120"])', 513),
         ('addresses(["192.0.2.0/24", "192.0.2.128/25", "192.0.2.250-192.0.3.3", "192.0.2.7"])', 260),
+        ('addresses(["0.0.0.0/0", "::/120"])', 2**32 + 256),
         ("addresses([])", 0),
         ('"EX01".lowerAscii()', "ex01"),
     ],

@@ -8,7 +8,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from reconciler.guardrails.certificates import certificate_facts
 from schemas.v1.certificate import Certificate
 from schemas.v1.codec import parse_spec
-from tests.declared.pem import certificate_pem, on_an_unknown_curve, signed_in_an_unknown_way
+from tests.declared.pem import (
+    certificate_pem,
+    of_no_version,
+    on_an_unknown_curve,
+    signed_in_an_unknown_way,
+    with_names,
+)
 
 
 def facts(**spec: object) -> dict[str, object]:
@@ -32,6 +38,15 @@ def test_nothing_is_known_of_one_whose_key_nobody_knows(tmp_path: Path) -> None:
     file.write_bytes(on_an_unknown_curve(certificate_pem(ec.generate_private_key(ec.SECP256R1()))))
     found = facts(certificateFile=str(file), privateKeyFile="mail.key")
     assert (found["names"], found["keyAlgorithm"]) == ([], None)
+
+
+def test_nothing_is_known_of_one_that_cannot_be_read(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    file = tmp_path / "mail.crt"
+    for pem in (with_names(key, b"garbage"), of_no_version(certificate_pem(key))):
+        file.write_bytes(pem)
+        found = facts(certificateFile=str(file), privateKeyFile="mail.key")
+        assert (found["names"], found["keyAlgorithm"]) == ([], None)
 
 
 def test_a_signature_that_nobody_knows_hides_nothing_else(tmp_path: Path) -> None:

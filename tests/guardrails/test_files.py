@@ -2,11 +2,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from reconciler.declared.load import load
 from reconciler.guardrails.files import combine, estate_policies, load_policies, with_tested
 from reconciler.guardrails.guard import Guard
 from reconciler.guardrails.policy import PolicySet
+from reconciler.model import Position, Severity
 from reconciler.verdict import UNJUDGED
-from tests.declared.builders import SERVER, desired, loaded
+from tests.declared.builders import SERVER, desired, loaded, write
+from tests.declared.builders import codes as codes_of
 from tests.guardrails.builders import (
     codes,
     imap,
@@ -96,3 +101,24 @@ def test_the_environment_is_a_label(tmp_path: Path) -> None:
     plan = planned([imap()])
     assert Guard().judge(plan, tmp_path).verdict.diagnostics == ()
     assert len(Guard(environment="production").judge(plan, tmp_path).verdict.diagnostics) == 1
+
+
+@pytest.mark.parametrize("where", ["rules", "servers/policies", "base/policies", "overlays/test/policies"])
+@pytest.mark.parametrize("document", [policy("true"), waiver()], ids=["policy", "waiver"])
+def test_a_policy_that_nothing_would_ask_is_an_error(tmp_path: Path, where: str, document: str) -> None:
+    is_layered = where.startswith(("base", "overlays"))
+    write(tmp_path / ("base" if is_layered else "servers"), server=SERVER)
+    if is_layered:
+        (tmp_path / "overlays" / "test").mkdir(parents=True)
+    write(tmp_path / where, rule=f"# ours\n{document}")
+    result = load(tmp_path, environment="test" if is_layered else None)
+    (problem,) = result.diagnostics
+    assert (problem.code, problem.severity) == ("misplaced-policy", Severity.ERROR)
+    assert problem.position == Position(tmp_path / where / "rule.yaml", 2, 13)
+    assert "policies/ at the top of the estate" in str(problem.hint)
+
+
+def test_a_policy_below_a_directory_of_that_name_is_an_error_too(tmp_path: Path) -> None:
+    """The estate itself may lie anywhere, and what is in it is not for that reason a policy that is asked."""
+    result = loaded(tmp_path / "policies" / "estate", SERVER, policy("true"))
+    assert codes_of(result) == ["misplaced-policy"]

@@ -125,3 +125,29 @@ def test_the_environment_of_a_hook_does_not_mislead(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
     assert Repository.holding(clone.root).commit("main") == commit
+
+
+def test_a_linked_work_tree_is_a_repository(tmp_path: Path) -> None:
+    clone = Clone(tmp_path / "clone")
+    clone.git("worktree", "add", "--quiet", str(tmp_path / "linked"))
+    linked = Repository.holding(tmp_path / "linked" / "estate")
+    assert linked.root == (tmp_path / "linked").resolve()
+    assert linked.commit("HEAD") == clone.git("rev-parse", "main")
+    assert not linked.has_uncommitted(PurePosixPath("estate"))
+    (tmp_path / "linked" / "estate" / "imap.yaml").write_text("# edited\n")
+    assert linked.has_uncommitted(PurePosixPath("estate"))
+    assert not linked.has_uncommitted(PurePosixPath("estate/policies"))
+
+
+def test_a_bare_repository_in_a_work_tree_is_not_taken_for_the_one(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare.git"))
+    assert Repository.holding(tmp_path / "bare.git").root == clone.root
+
+
+def test_a_directory_that_cannot_be_looked_at_is_told(tmp_path: Path) -> None:
+    with pytest.raises(GitError, match="cannot be looked at"):
+        Repository.holding(tmp_path / ("x" * 300))
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(GitError, match="cannot be looked at"):
+        Repository.holding(tmp_path / "circle")

@@ -59,6 +59,13 @@ def on_an_unknown_curve(file: Path) -> None:
     file.write_text(f"{begin}\n{base64.encodebytes(der).decode()}{end}\n")
 
 
+def with_unreadable_names(file: Path) -> None:
+    """The certificate of `make_pair` again, its alternative name not in ASCII."""
+    begin, *lines, end = file.read_text().splitlines()
+    der = base64.b64decode("".join(lines)).replace(b"\x82\x09localhost", b"\x82\x09\xfe\xfe\xfealhost")
+    file.write_text(f"{begin}\n{base64.encodebytes(der).decode()}{end}\n")
+
+
 _shared: list[Pair] = []
 
 

@@ -28,7 +28,6 @@ from runtime.net.tls import server_context
 from runtime.supervisor.certificate_store import (
     GRACE,
     CertificateFileError,
-    check_kept,
     forget_pairs,
     stored_files,
     take_in,
@@ -39,7 +38,7 @@ from runtime.supervisor.layout import Layout
 from schemas.v1.certificate import Certificate
 from schemas.v1.codec import parse_spec
 from tests.runtime.aio import run
-from tests.runtime.certificates import Pair, make_pair, on_an_unknown_curve
+from tests.runtime.certificates import Pair, make_pair, on_an_unknown_curve, with_unreadable_names
 from tests.runtime.supervisor.process import PopPorts, Supervisor, declare_pop, running
 
 KEY = ("Certificate", "ex01/mail")
@@ -157,6 +156,7 @@ def with_a_passphrase(pair: Pair) -> None:
         (lambda pair: pair.certificate.unlink(), "certificateFile", "cannot be read: No such file"),
         (lambda pair: on_an_unknown_curve(pair.key), "privateKeyFile", "a kind of key that cannot serve"),
         (lambda pair: on_an_unknown_curve(pair.certificate), "certificateFile", "a kind of key"),
+        (lambda pair: with_unreadable_names(pair.certificate), "certificateFile", "crt has extensions that"),
     ],
 )
 def test_what_cannot_be_used_is_not_taken_in(
@@ -321,17 +321,6 @@ def test_what_is_live_stays_however_old_it_is(layout: Layout, store: LiveStore, 
     assert len(layout.all_stored_certificates()) == 2
 
 
-def test_a_version_whose_pair_was_removed_does_not_become_live_again(
-    layout: Layout, store: LiveStore, pair: Pair
-) -> None:
-    kept = take_in(layout, "ex01", declared(pair))
-    revision = write(store, kept)
-    check_kept(layout, store, revision)
-    stored_files(layout, "ex01", kept)[1].unlink()
-    with pytest.raises(CertificateFileError, match=f"{kept.thumbprint} .* declare its certificateFile"):
-        check_kept(layout, store, revision)
-
-
 # On a real supervisor
 
 
@@ -471,3 +460,19 @@ def test_a_runtime_starts_whatever_the_files_of_its_versions_hold(
         live.execute(f"UPDATE versions SET spec = ? WHERE revision = {old}", (json.dumps(files(now_other)),))
     with running(mail.state):
         assert shown(ports.tls) == wanted
+
+
+def test_a_copy_whose_names_cannot_be_read_serves_and_status_says_so(
+    mail: Supervisor, ports: PopPorts
+) -> None:
+    """As an earlier version took it in."""
+    mail.stop()
+    (copy,) = (file for file in Layout(mail.state).all_stored_certificates() if file.suffix == ".crt")
+    with_unreadable_names(copy)
+    with running(mail.state) as again:
+        assert again.service("pop3")["lastError"] is None
+        assert shown(ports.tls) == thumbprint(copy.read_bytes())
+        (certificate,) = again.status()["servers"][0]["certificates"]
+    assert certificate["thumbprint"] == thumbprint(copy.read_bytes())
+    assert certificate["notAfter"] is not None
+    assert certificate["error"].startswith("its names cannot be read, so none of them chooses it: ")

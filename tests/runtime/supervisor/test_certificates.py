@@ -20,6 +20,7 @@ from runtime.supervisor.certificates import CertificateError, prepare, read_fact
 from runtime.supervisor.layout import Layout
 from schemas.v1.certificate import Certificate
 from schemas.v1.codec import parse_spec
+from tests.runtime.certificates import make_pair, with_unreadable_names
 
 
 def declared(**spec: Any) -> Certificate:
@@ -92,6 +93,18 @@ def test_it_is_made_again_when_it_has_expired(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(certificates, "datetime", Later)
     assert make(tmp_path, validDays=1).certificate_file.read_bytes() != before
+
+
+def test_it_is_made_again_when_its_names_cannot_be_read(tmp_path: Path) -> None:
+    files = make(tmp_path, subjectAlternativeNames=["localhost"])
+    with_unreadable_names(files.certificate_file)
+    assert make(tmp_path, subjectAlternativeNames=["localhost"]).subject_alternative_names == ("localhost",)
+
+
+def test_one_whose_names_cannot_be_read_serves_without_them(tmp_path: Path) -> None:
+    pair = make_pair(tmp_path)
+    with_unreadable_names(pair.certificate)
+    assert prepared(tmp_path, from_files(pair.certificate, pair.key)).subject_alternative_names == ()
 
 
 def test_it_is_made_again_when_half_of_the_pair_is_another(tmp_path: Path) -> None:
