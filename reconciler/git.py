@@ -3,7 +3,8 @@
 A checkout may carry the files of a bare repository (HEAD, objects, refs, config) in any directory of it, and git, asked
 in there, takes that for the repository and runs the commands that its config names. So git is never asked to look for
 a repository from a directory whose files somebody else wrote: the search is done here, and git is started where `.git`
-is. No hook, pager, file system monitor, prompt or replacement object takes part. Called by `review`, `applying`,
+is. No hook, pager, file system monitor, prompt or replacement object takes part. A bare repository never speaks to
+another one, for objects that it lacks, but where it is told to fetch. Called by `review`, `applying`,
 `daemon` and `cli`.
 """
 
@@ -17,14 +18,33 @@ from pathlib import Path, PurePath
 _SAFE = ("--no-pager", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
 # Since git 2.38; an older one passes over it. Never what is relied upon: it takes effect where `.git` is broken.
 _NOT_BARE = ("-c", "safe.bareRepository=explicit")
-_QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+_QUIET = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
+# The second for a git that does not know the first, which came with 2.44.
+_ALONE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
+# What says that another repository is meant, or other files of it: `git rev-parse --local-env-vars` without settings.
 _MISLEADING = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_GRAFT_FILE",
+    "GIT_ICASE_PATHSPECS",
+    "GIT_IMPLICIT_WORK_TREE",
     "GIT_INDEX_FILE",
-    "GIT_PREFIX",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_LITERAL_PATHSPECS",
     "GIT_NAMESPACE",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
 )
 
 
@@ -52,20 +72,26 @@ def command(root: Path) -> list[str]:
     return ["git", *_SAFE, *(_NOT_BARE if _is_repository(root / ".git") else ()), "-C", str(root)]
 
 
-def environment() -> Mapping[str, str]:
-    """Ours, without what a hook's environment says about another repository. Settings that are given by it, such as
-    safe.directory, stay."""
-    return {**{name: value for name, value in os.environ.items() if name not in _MISLEADING}, **_QUIET}
+def environment(root: Path, *, fetches: bool = False) -> Mapping[str, str]:
+    """Ours for git in a repository, without what a hook's environment says about another one. Settings that are given
+    by it, such as safe.directory, stay."""
+    ours = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
+    is_alone = not fetches and not _is_repository(root / ".git")
+    return {**ours, **_QUIET, **(_ALONE if is_alone else {})}
 
 
 def run(
-    root: Path, *arguments: str, timeout: float | None = None, more: Mapping[str, str] | None = None
+    root: Path,
+    *arguments: str,
+    timeout: float | None = None,
+    more: Mapping[str, str] | None = None,
+    fetches: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
-    """One command in a repository, with `more` in its environment. Raises FileNotFoundError where git is not installed,
-    TimeoutExpired after `timeout` seconds."""
+    """One command in a repository, with `more` in its environment; `fetches`: it may speak to another one. Raises
+    FileNotFoundError where git is not installed, TimeoutExpired after `timeout` seconds."""
     return subprocess.run(
         [*command(root), *arguments],
-        env={**environment(), **(more or {})},
+        env={**environment(root, fetches=fetches), **(more or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=timeout,
@@ -79,7 +105,8 @@ def _is_repository(git: Path) -> bool:
 
 
 def _is_bare(place: Path) -> bool:
+    """What git takes for its files: all of them, or those of a linked work tree."""
     head = place / "HEAD"
-    return (head.is_file() or head.is_symlink()) and all(
-        (place / name).is_dir() for name in ("objects", "refs")
+    return (head.is_file() or head.is_symlink()) and (
+        (place / "commondir").is_file() or all((place / name).is_dir() for name in ("objects", "refs"))
     )

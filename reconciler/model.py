@@ -70,7 +70,7 @@ class Allowance:
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One thing to tell the user: what, where, and how to go on. `code` is stable, e.g. "unknown-key". `allowed`: its
-    document lets it through; it is told with that reason."""
+    document lets it through; it is told with that reason. `policy`: the policy, not a shipped one, that found it."""
 
     code: str
     severity: Severity
@@ -78,6 +78,7 @@ class Diagnostic:
     position: Position | None = None
     hint: str | None = None
     allowed: Allowance | None = None
+    policy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

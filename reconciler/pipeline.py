@@ -19,6 +19,7 @@ from reconciler.model import Desired, Diagnostic, Hold, Key, LiveState, Plan, Pr
 from reconciler.planning.moves import move_problems
 from reconciler.planning.plan import EVERYTHING, NO_PRUNE, make_plan
 from reconciler.planning.rename import rename_remarks
+from reconciler.planning.selection import selector
 from reconciler.targets.target import Reader
 from reconciler.verdict import UNJUDGED, Judged
 
@@ -69,16 +70,21 @@ def plan_directory(
     is selected or named for deletion does not exist."""
     reader.prepare()
     loaded = load(
-        directory, cache=cache, environment=inputs.environment, variables=inputs.variables, ahead=ahead
+        directory,
+        cache=cache,
+        environment=inputs.environment,
+        variables=inputs.variables,
+        policies=inputs.policies,
+        ahead=ahead,
     )
     if loaded.desired is None or has_errors(loaded.diagnostics):
         return Rejected(loaded.diagnostics, loaded.sources)
-    found, problems = digests(loaded.desired, reader.digest_key())
+    known = {key: resource.spec for key, resource in loaded.desired.resources.items()}
+    live = reader.observe(known, loaded.desired.spec_digests)
+    found, problems = digests(_selected(loaded.desired, selection, live), reader.digest_key(), live=live)
     diagnostics = (*loaded.diagnostics, *problems)
     if has_errors(problems):
         return Rejected(diagnostics, loaded.sources)
-    known = {key: resource.spec for key, resource in loaded.desired.resources.items()}
-    live = reader.observe(known, loaded.desired.spec_digests)
     plan = make_plan(loaded.desired, live, digests=found, selection=selection, prune=prune, holds=holds)
     plan = replace(plan, environment=locate(directory, inputs.environment)[1])
     moves = () if only_looks else tuple(move_problems(plan, loaded.desired, live))
@@ -88,6 +94,12 @@ def plan_directory(
     locked = () if only_looks else tuple(locked_writes(plan, loaded.desired, found))
     diagnostics = (*diagnostics, *remarks, *locked)
     return Planned(loaded.desired, live, plan, diagnostics, loaded.sources, found, files=loaded.files)
+
+
+def _selected(desired: Desired, selection: Selection, live: LiveState) -> Desired:
+    """What the plan is for: of nothing else is a secret read. Raises SelectionError."""
+    selects = selector(selection, desired, live)
+    return replace(desired, resources={key: one for key, one in desired.resources.items() if selects(key)})
 
 
 def guarded(planned: Planned | Rejected, directory: Path, guard: Guard) -> Planned | Rejected:

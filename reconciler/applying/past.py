@@ -9,7 +9,7 @@ Where a deletion is not allowed, or mail would be left behind, nothing is planne
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
@@ -40,7 +40,7 @@ from reconciler.planning.held import free, held_keys
 from reconciler.planning.impact import Planned, impacts_of, owed_actions
 from reconciler.planning.moves import move_problems
 from reconciler.planning.order import ordered
-from reconciler.planning.prune import pruned
+from reconciler.planning.prune import MANAGER, pruned
 from reconciler.planning.reach import reach_of
 from reconciler.planning.selection import SelectionError
 from reconciler.targets.target import Reader
@@ -79,8 +79,8 @@ def plan_return(
     held = _held_by_both_names(held_keys(holds, desired, live), renamed)
     back = dict(_names_back(renamed, past, live, held))
     _refuse_named(named, past, back, number=entry.number)
-    found = _planned(desired, past, live, back)
-    planned = {item.change.key: item for item in found if item.change.key not in held}
+    found = {item.change.key: item for item in _planned(desired, past, live, back)}
+    planned = {key: item for key, item in found.items() if key not in held}
     prune = Prune(is_on=True, named=frozenset(named))
     gone = pruned(desired, _without(live, back.values()), prune, selects=free(lambda _: True, held))
     _refuse_deletions(gone.refused)
@@ -90,8 +90,24 @@ def plan_return(
     way = _return(planned, desired=desired, live=live, past=past, held=held)
     _refuse_moves(way)
     changes = tuple(map(_undeclared, way.plan.changes))
-    plan = replace(way.plan, changes=changes, undeclared=gone.left, back_to=entry.number)
+    kept = [item.change for key, item in found.items() if key in held]
+    kept += _made_since(live, past, held=held.keys() - renamed.values())
+    plan = replace(
+        way.plan,
+        changes=changes,
+        undeclared=gone.left,
+        back_to=entry.number,
+        held_changes=tuple(map(_undeclared, ordered(kept))),
+    )
     return replace(way, plan=plan)
+
+
+def _made_since(live: LiveState, past: Container[Key], *, held: Iterable[Key]) -> Iterator[Change]:
+    """What an apply made since, and would go if it were not held."""
+    for key in held:
+        observed = live.resources.get(key)
+        if key not in past and isinstance(observed, Present) and observed.managed_by == MANAGER:
+            yield Change(key, Action.DELETE, (), observed.revision, None)
 
 
 def _undeclared(change: Change) -> Change:
@@ -282,11 +298,12 @@ def _spec(observed: Observed) -> Spec | None:
 
 def _refuse_deletions(refused: Iterable[Refusal]) -> None:
     """Without all of them it would not be what was live then."""
-    reasons = [f"\n  {refusal.key}: {refusal.reason}" for refusal in refused]
+    reasons = [f"  {refusal.key}: {refusal.reason}" for refusal in refused]
     if reasons:
         raise HistoryError(
-            f"going back means to delete what was made since, and this is not deleted:{''.join(reasons)}\n"
-            "name it with --delete where that is said, or let it stay: reconcile hold KIND/NAME"
+            "going back means to delete what was made since, and this is not deleted:",
+            *reasons,
+            "name it with --delete where that is said, or let it stay: reconcile hold KIND/NAME",
         )
 
 

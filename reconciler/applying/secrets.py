@@ -12,7 +12,20 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
-from reconciler.model import Action, Change, Desired, Diagnostic, Key, Plan, Resource, Severity
+from reconciler.model import (
+    Action,
+    Change,
+    Desired,
+    Diagnostic,
+    Key,
+    LiveState,
+    Plan,
+    Present,
+    Resource,
+    Severity,
+    Unreadable,
+)
+from reconciler.planning.rename import renamed_from
 from reconciler.secret import LockedSecretError, SecretError, SecretRef, SecretValue, resolve
 
 _NAMED = 3
@@ -26,8 +39,11 @@ class _Locked(NamedTuple):
     error: LockedSecretError
 
 
-def digests(desired: Desired, key: bytes) -> tuple[Mapping[Key, Mapping[str, str]], tuple[Diagnostic, ...]]:
-    """The keyed digest of every declared secret, and a diagnostic for each that cannot be read."""
+def digests(
+    desired: Desired, key: bytes, *, live: LiveState | None = None
+) -> tuple[Mapping[Key, Mapping[str, str]], tuple[Diagnostic, ...]]:
+    """The keyed digest of every declared secret, and a diagnostic for each that cannot be read. `live`: what is known
+    to be live; of what is not there nothing can have changed, and `locked_writes` says what else is to be said."""
     found: dict[Key, dict[str, str]] = {}
     problems: list[Diagnostic] = []
     locked: dict[str, list[_Locked]] = defaultdict(list)
@@ -36,10 +52,16 @@ def digests(desired: Desired, key: bytes) -> tuple[Mapping[Key, Mapping[str, str
             try:
                 found.setdefault(resource.key, {})[path] = resolve(ref).digest(key)
             except LockedSecretError as error:
-                locked[error.why].append(_Locked(resource, path, error))
+                if live is None or _may_be_live(resource, path, desired, live):
+                    locked[error.why].append(_Locked(resource, path, error))
             except SecretError as error:
                 problems.append(_unreadable(resource, path, error))
     return found, (*map(_not_opened, locked.values()), *problems)
+
+
+def _may_be_live(resource: Resource, path: str, desired: Desired, live: LiveState) -> bool:
+    observed = live.resources.get(renamed_from(resource, desired, live) or resource.key)
+    return isinstance(observed, Unreadable) or (isinstance(observed, Present) and path in observed.secrets)
 
 
 def values(change: Change, resource: Resource) -> Mapping[str, SecretValue | None]:

@@ -139,6 +139,8 @@ README = """\
 Try it: `reconcile --identity identity.txt up @TARGET@`, and show alice's password with
 `EDITOR=cat reconcile --identity identity.txt secret edit` and the path of `alice.age`.
 Keep `identity.txt` out of git, in a password manager; a pull request gets a comment that says what it changes.
+The hook that checks the files before each commit does so once pre-commit is installed: `pip install pre-commit`, and in
+this directory `pre-commit install`.
 The review asks the guardrails that are shipped. `export RECONCILE_POLICIES=shipped` lets `plan`, `apply`, `up` and the
 daemon ask them too, wherever they run.
 """

@@ -115,11 +115,17 @@ def print_text(text: str, *, err: bool = False) -> None:
     click.echo(text.rstrip("\n"), err=err)
 
 
-def print_note(text: str) -> None:
-    """One line on standard error, of whatever names stand in it."""
+def say(text: str, *, err: bool = False) -> None:
+    """One line for people, of whatever names, paths and errors stand in it: none of them moves the cursor, or fakes a
+    second line."""
     from reconciler.rendering.text import printable
 
-    click.echo(printable(text), err=True)
+    click.echo(printable(text), err=err)
+
+
+def print_note(text: str) -> None:
+    """The same on standard error."""
+    say(text, err=True)
 
 
 def print_diagnostics(diagnostics: tuple[Diagnostic, ...], sources: Mapping[Path, str]) -> None:

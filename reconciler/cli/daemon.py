@@ -24,6 +24,7 @@ from reconciler.cli.common import (
     ERROR,
     current_user,
     open_target,
+    say,
     state_directory,
     tells_errors,
 )
@@ -180,7 +181,7 @@ def daemon(
     state = state_directory(ctx)
     if release is not None:
         ask_release(state.daemon, release)
-        click.echo(f"The daemon is asked to heal {release} again.")
+        say(f"The daemon is asked to heal {release} again.")
         return DONE
     if directory is None:
         raise ExpectedError("name the directory to watch: `reconcile daemon DIR`")

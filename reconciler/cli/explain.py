@@ -17,11 +17,14 @@ from reconciler.cli.common import (
     format_option,
     print_diagnostics,
     print_json,
+    print_text,
+    say,
     tells_errors,
     terminal_width,
 )
 from reconciler.cli.topics import Guardrails, Topic, of_guardrails, of_language
 from reconciler.expected import ExpectedError
+from reconciler.rendering.text import printable
 from schemas.v1.facts import FieldFacts, fields
 from schemas.v1.impact import Impact
 from schemas.v1.kinds import KINDS
@@ -116,7 +119,7 @@ def _explain_everywhere(word: str, output: str, guardrails: Guardrails) -> None:
 def _tell(found: Sequence[tuple[str, FieldFacts]], topics: Sequence[Topic], output: str) -> None:
     if output != "json":
         paragraphs = [*(_paragraph(kind, field) for kind, field in found), *map(_topic, topics)]
-        click.echo("\n\n".join(paragraphs))
+        print_text("\n\n".join(paragraphs))
         return
     told: dict[str, Any] = {f"{kind}.{field.path}": _json(field) for kind, field in found}
     for topic in topics:
@@ -135,7 +138,8 @@ def _topic(topic: Topic) -> str:
     for name, text in topic.facts.items():
         first, *others = [part for line in text.splitlines() for part in _wrapped(line, indent)]
         lines += [f"  {name + ':':{len(indent) - 2}}{first}", *(indent + other for other in others)]
-    return "\n".join([f"{topic.name} ({topic.what})" if topic.what else topic.name, *lines])
+    head = f"{topic.name} ({topic.what})" if topic.what else topic.name
+    return "\n".join(map(printable, (head, *lines)))
 
 
 def _wrapped(line: str, indent: str) -> list[str]:
@@ -152,7 +156,7 @@ def _explain_servers(kind: str, output: str) -> None:
         )
         return
     rows = [f"    {written}\n        {meaning}" for written, meaning in SERVERS]
-    click.echo("\n".join([f"{kind}.{_SERVERS}", f"  {description}", "  required:  yes", "  written:", *rows]))
+    print_text("\n".join([f"{kind}.{_SERVERS}", f"  {description}", "  required:  yes", "  written:", *rows]))
 
 
 def _explain_all(output: str) -> None:
@@ -163,7 +167,8 @@ def _explain_all(output: str) -> None:
         return
     _print_columns((kind.name, kind.description) for kind in KINDS.values())
     parts = [topic.name for topic in of_language() if not topic.what and "." not in topic.name]
-    click.echo(f"\nExplained too: {', '.join(parts)}; the ids of rules, types, rights and policies.")
+    click.echo()
+    say(f"Explained too: {', '.join(parts)}; the ids of rules, types, rights and policies.")
 
 
 def _explain_kind(kind: str, output: str) -> None:
@@ -171,19 +176,21 @@ def _explain_kind(kind: str, output: str) -> None:
     if output == "json":
         print_json({path: _json(field) for path, field in facts.items()})
         return
-    click.echo(f"{kind}: {KINDS[kind].description}\n")
+    say(f"{kind}: {KINDS[kind].description}")
+    click.echo()
     rows = [("FIELD", "TYPE", "DEFAULT", "A CHANGE"), *(_row(field) for field in facts.values())]
     if KINDS[kind].selects_servers:
         rows.insert(1, (_SERVERS, "selector", "(required)", "other servers have the resource"))
     _print_columns(rows)
     if waiting := [path for path, field in facts.items() if not field.is_enforced]:
-        click.echo(f"\n{NOT_ENFORCED.capitalize()}:")
-        click.echo(
+        click.echo()
+        say(f"{NOT_ENFORCED.capitalize()}:")
+        print_text(
             textwrap.fill(", ".join(waiting), terminal_width(), initial_indent="  ", subsequent_indent="  ")
         )
     for topic in of_language():
         if topic.answers(kind):
-            click.echo(f"\n{_topic(topic)}")
+            print_text("\n" + _topic(topic))
 
 
 def _explain_path(kind: str, path: str, output: str) -> None:
@@ -196,7 +203,7 @@ def _explain_path(kind: str, path: str, output: str) -> None:
     if output == "json":
         print_json({name: _json(field) for name, field in found.items()})
         return
-    click.echo("\n\n".join(_paragraph(kind, field) for field in found.values()))
+    print_text("\n\n".join(_paragraph(kind, field) for field in found.values()))
 
 
 def _paragraph(kind: str, field: FieldFacts) -> str:
@@ -266,4 +273,4 @@ def _print_columns(rows: Iterable[tuple[str, ...]]) -> None:
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]) - 1)]
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        click.echo("  ".join([*cells, row[-1]]).rstrip())
+        say("  ".join([*cells, row[-1]]).rstrip())

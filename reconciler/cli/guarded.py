@@ -141,7 +141,7 @@ def judged_return(
         )
     if root is None or not asked.load(root).policies:
         return _judged(planned, asked, root, Surroundings(elsewhere))
-    declared = _declared(ctx, root, asked.environment)
+    declared = _declared(ctx, root, asked)
     around = Surroundings(
         elsewhere=elsewhere,
         labels={key: one.labels for key, one in declared.resources.items() if one.labels},
@@ -196,12 +196,16 @@ def _newest_origin(ctx: click.Context) -> Mapping[str, Any]:
     return found
 
 
-def _declared(ctx: click.Context, root: Path, environment: str | None) -> Desired:
+def _declared(ctx: click.Context, root: Path, asked: Guard) -> Desired:
     """The files beside the policies: they say which labels a resource has, and which warnings it allows."""
     from reconciler.declared.load import load
 
     loaded = load(
-        root, cache=state_directory(ctx).cache, environment=environment, variables=inputs_of(ctx).variables
+        root,
+        cache=state_directory(ctx).cache,
+        environment=asked.environment,
+        variables=inputs_of(ctx).variables,
+        policies=asked.directories,
     )
     if loaded.desired is None or has_errors(loaded.diagnostics):
         print_diagnostics(loaded.diagnostics, loaded.sources)

@@ -6,14 +6,18 @@ The guardrails themselves are imported when a verb that needs them is run.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
 from reconciler.cli.common import (
     print_diagnostics,
+    print_text,
 )
+from reconciler.declared.layout import ASKED_OPTION, ASKED_VARIABLE
 from reconciler.expected import ExpectedError
 
 if TYPE_CHECKING:
@@ -31,10 +35,10 @@ def guardrail_options(verb: Callable[P, R]) -> Callable[P, R]:
     """Give a verb --policies and --label, and one argument `guard` made of them."""
 
     @click.option(
-        "--policies",
+        ASKED_OPTION,
         multiple=True,
         metavar="DIR|shipped",
-        envvar="RECONCILE_POLICIES",
+        envvar=ASKED_VARIABLE,
         show_envvar=True,
         help=_POLICIES_HELP,
     )
@@ -67,6 +71,16 @@ def _guard(policies: tuple[str, ...], labels: tuple[str, ...]) -> Guard:
     return Guard(policies, {key: value for key, _, value in pairs})
 
 
+def asked_directories(ctx: click.Context) -> tuple[Path, ...]:
+    """The directories of policies that the run names: by the option, or, in verbs that have none, by the variable."""
+    named = ctx.params.get("policies", os.environ.get(ASKED_VARIABLE, "").split())
+    if not named:
+        return ()
+    from reconciler.guardrails.guard import Guard
+
+    return Guard(tuple(named)).directories
+
+
 def tell_findings(planned: Planned) -> None:
     """What stands against the plan, and what is waived, on standard error."""
     from reconciler.rendering.guardrails_json import waived_text
@@ -74,7 +88,7 @@ def tell_findings(planned: Planned) -> None:
     verdict = planned.judged.verdict
     print_diagnostics(verdict.diagnostics, planned.judged.sources)
     if text := waived_text(verdict):
-        click.echo(text, err=True)
+        print_text(text, err=True)
 
 
 def refuse_blocked(planned: Planned) -> None:

@@ -16,7 +16,9 @@ from reconciler.cli.common import (
     format_option,
     open_reader,
     print_json,
+    print_note,
     print_text,
+    say,
     state_directory,
     tells_errors,
     terminal_width,
@@ -68,7 +70,7 @@ def add(ctx: click.Context, resource: str, until: str, reason: str) -> int:
     state.make()
     made = new_hold(resource, until=parse_until(until), reason=reason.strip(), by=current_user())
     holds.add(state.holds, made)
-    click.echo(f"{made.pattern} is held until {made.until}.")
+    say(f"{made.pattern} is held until {made.until}.")
     _tell_what_is_not_there(ctx, resource)
     return DONE
 
@@ -96,7 +98,7 @@ def list_(ctx: click.Context, output: str) -> int:
 def release(ctx: click.Context, resource: str) -> int:
     """End a hold now."""
     ended = holds.release(state_directory(ctx).holds, resource)
-    click.echo(f"{ended.pattern} is not held any more; it was to be until {ended.until}.")
+    say(f"{ended.pattern} is not held any more; it was to be until {ended.until}.")
     return DONE
 
 
@@ -112,7 +114,7 @@ def _tell_what_is_not_there(ctx: click.Context, resource: str) -> None:
             did_you_mean(resource, live)
             or "`reconcile live get` lists what is; settings are named after their server"
         )
-        click.echo(f"warning: nothing that is live is called {resource}; {guess}", err=True)
+        print_note(f"warning: nothing that is live is called {resource}; {guess}")
 
 
 def _check_kind(resource: str) -> None:

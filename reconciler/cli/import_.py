@@ -16,6 +16,8 @@ from reconciler.cli.common import (
     ERROR,
     open_reader,
     print_diagnostics,
+    print_note,
+    say,
     tells_errors,
 )
 from reconciler.cli.inputs import inputs_of, inputs_options, load_estate
@@ -65,10 +67,10 @@ def import_(
     if server is not None and not any(key == ("Server", server) for key in live.resources):
         raise ExpectedError(f"no server {server} is live")
     if clashes := import_clashes(live, server=server):
-        listed = "".join(f"\n  {clash}" for clash in clashes)
         raise ExpectedError(
-            f"what is live clashes, so that no files could declare it, and nothing was written:{listed}\n"
-            "take it away from one of the two first, such as with reconcile live set KIND/NAME FIELD=VALUE"
+            "what is live clashes, so that no files could declare it, and nothing was written:",
+            *(f"  {clash}" for clash in clashes),
+            "take it away from one of the two first, such as with reconcile live set KIND/NAME FIELD=VALUE",
         )
     how = cast("Secrets", secrets)
     if existing is not None:
@@ -84,9 +86,9 @@ def _write(out: Path, live: LiveState, *, server: str | None, secrets: Secrets) 
         raise ExpectedError(f"{out / taken[0]} is there already; choose another directory, or --update {out}")
     for name, text in found.files.items():
         create_file(out / name, text.encode())
-        click.echo(f"wrote {out / name}")
+        say(f"wrote {out / name}")
     for key, error in found.unreadable:
-        click.echo(f"{key} could not be read and is not there: {error}", err=True)
+        print_note(f"{key} could not be read and is not there: {error}")
     return ERROR if found.unreadable else DONE
 
 
@@ -102,10 +104,10 @@ def _update(
     found = update(home, loaded.desired, live, server=server, secrets=secrets)
     for path, text in found.files.items():
         replace_file(path, text.encode())
-        click.echo(f"updated {path}")
+        say(f"updated {path}")
     for key in found.removed:
         where = loaded.desired.resources[key].position()
-        click.echo(f"{key} is declared at {where} and not live; it is left there", err=True)
+        print_note(f"{key} is declared at {where} and not live; it is left there")
     for subject, reason in found.left:
-        click.echo(f"{subject}: {reason}", err=True)
+        print_note(f"{subject}: {reason}")
     return ERROR if found.left else DONE

@@ -13,6 +13,7 @@ from reconciler import git
 from reconciler.authoring.scaffold import IDENTITY, ScaffoldError, scaffold
 from reconciler.cli.common import (
     DONE,
+    say,
     tells_errors,
 )
 from reconciler.expected import ExpectedError
@@ -49,10 +50,11 @@ def init(directory: Path, environments: tuple[str, ...]) -> int:
     except OSError as error:
         raise ExpectedError(f"{error.filename} cannot be written: {error.strerror}") from error
     for file in files:
-        click.echo(f"wrote {file}")
+        say(f"wrote {file}")
     _make_repository(directory)
-    click.echo(
-        f"Keep {directory / IDENTITY} safe and out of git; {directory / 'README.md'} says how to go on."
+    say(
+        f"Keep {directory / IDENTITY} safe and out of git; {directory / 'README.md'} says how to go on, also with "
+        "the pre-commit hook."
     )
     return DONE
 
@@ -62,5 +64,5 @@ def _make_repository(directory: Path) -> None:
     if shutil.which("git") is None or git.repository(directory) is not None:
         return
     making = [*git.command(directory), "init", "--quiet", "--initial-branch", "main"]
-    subprocess.run(making, env=git.environment(), check=True)
+    subprocess.run(making, env=git.environment(directory), check=True)
     click.echo("made a git repository; commit when you like")

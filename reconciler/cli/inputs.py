@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from reconciler.cli.common import state_directory
+from reconciler.cli.guardrails import asked_directories
 from reconciler.declared.ahead import Ahead, parsed_ahead, unparsed
 from reconciler.declared.layout import OPTION, VARIABLE, Inputs, locate
 
@@ -25,7 +26,14 @@ _AHEAD = "reconciler.inputs.ahead"
 
 
 def _keep_environment(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    refuse_empty(value)
     ctx.meta[_ENVIRONMENT] = value
+
+
+def refuse_empty(name: str | None) -> None:
+    """An empty name is most often a variable of a script that is not set. Raises click.BadParameter."""
+    if name == "":
+        raise click.BadParameter("the name is empty; name an environment, or leave the option out")
 
 
 def _keep_variables(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
@@ -59,14 +67,14 @@ def inputs_options(command: CommandT) -> CommandT:
 
 
 def inputs_of(ctx: click.Context) -> Inputs:
-    """What --environment and --set say; nothing in verbs that have not got them. Raises EnvironmentClashError when the
-    directory of the verb is the overlay of another environment."""
+    """What --environment, --set and --policies say; nothing in verbs that have not got them. Raises
+    EnvironmentClashError when the directory of the verb is the overlay of another environment."""
     environment: str | None = ctx.meta.get(_ENVIRONMENT)
     for name in ("directory", "estate", "existing"):
         directory = ctx.params.get(name)
         if isinstance(directory, Path) and directory.is_dir():
             locate(directory, environment, said=said_by(ctx))
-    return Inputs(environment, ctx.meta.get(_VARIABLES, {}))
+    return Inputs(environment, ctx.meta.get(_VARIABLES, {}), asked_directories(ctx))
 
 
 def said_by(ctx: click.Context) -> str:
@@ -85,6 +93,7 @@ def load_estate(ctx: click.Context, directory: Path) -> Loaded:
         cache=state_directory(ctx).cache,
         environment=inputs.environment,
         variables=inputs.variables,
+        policies=inputs.policies,
         ahead=ahead,
     )
 

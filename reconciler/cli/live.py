@@ -24,7 +24,9 @@ from reconciler.cli.common import (
     open_reader,
     open_target,
     print_json,
+    print_note,
     print_text,
+    say,
     tells_errors,
 )
 from reconciler.cli.explain import known_name
@@ -91,7 +93,7 @@ def set_values(ctx: click.Context, subject: str, assignments: tuple[str, ...]) -
         before = _present(runtime, key)
         spec = _changed(key, before, assignments)
         if spec == before.spec:
-            click.echo(f"{key}: these are the live values already; nothing was written.")
+            say(f"{key}: these are the live values already; nothing was written.")
             return DONE
         revision = runtime.write(
             key, spec, secrets={}, expect=before.revision, by=Attribution(current_user())
@@ -107,7 +109,7 @@ def _show_one(runtime: EmbeddedReader, key: Key, output: str) -> None:
         print_json(_json(key, found))
         return
     origin = f"by {found.updated_by or 'somebody'} at {found.updated_at}"
-    click.echo(f"# {key}, revision {found.revision}, {origin}")
+    say(f"# {key}, revision {found.revision}, {origin}")
     print_text(_yaml(dump_spec(found.spec)))
 
 
@@ -118,9 +120,9 @@ def _show_many(runtime: EmbeddedReader, kind: str, output: str) -> None:
         print_json([_json(key, value) for key, value in wanted if isinstance(value, Present)])
         return
     for key, value in wanted:
-        click.echo(f"{key}  {_summary(value)}")
+        say(f"{key}  {_summary(value)}")
     if not wanted:
-        click.echo("Nothing is live yet." if not kind else f"No {kind} is live.", err=True)
+        print_note("Nothing is live yet." if not kind else f"No {kind} is live.")
 
 
 def _summary(value: object) -> str:
@@ -201,16 +203,16 @@ def _problems(error: ValidationError) -> list[str]:
 
 
 def _tell_change(key: Key, before: Present, after: Mapping[str, JsonValue], revision: int) -> None:
-    click.echo(f"{key}: revision {before.revision} -> {revision}")
+    say(f"{key}: revision {before.revision} -> {revision}")
     for path, old, new in _differences("", dump_spec(before.spec), after):
-        click.echo(f"  {path}: {_shown(old)} -> {_shown(new)}")
+        say(f"  {path}: {_shown(old)} -> {_shown(new)}")
 
 
 def _tell_pending(runtime: EmbeddedReader, key: Key) -> None:
     waiting = [state for state in runtime.observe().services.values() if state.pending]
     for state in waiting:
         if any(cause == key for cause, _ in state.pending_fields):
-            click.echo(f"{state.service} does not know of it yet: a {state.pending} is pending.")
+            say(f"{state.service} does not know of it yet: a {state.pending} is pending.")
 
 
 def _differences(path: str, old: Any, new: Any) -> list[tuple[str, JsonValue, JsonValue]]:

@@ -87,7 +87,9 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         from importlib.metadata import version
 
-        click.echo(f"reconcile {version('reconciler')}")
+        from reconciler.cli.common import say
+
+        say(f"reconcile {version('reconciler')}")
         ctx.exit()
 
 
@@ -140,8 +142,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.NoSuchOption as error:
         error.show()
         if error.option_name in _BEFORE_THE_VERB:
+            from reconciler.cli.common import print_note
+
             verb = error.ctx.info_name if error.ctx else "VERB"
-            click.echo(f"It goes before the verb: reconcile {error.option_name} … {verb} …", err=True)
+            print_note(f"It goes before the verb: reconcile {error.option_name} … {verb} …")
         return 1
     except click.ClickException as error:
         error.show()

@@ -15,7 +15,9 @@ from reconciler.cli.common import (
     format_option,
     print_diagnostics,
     print_json,
+    print_note,
     print_text,
+    say,
     tells_errors,
 )
 from reconciler.cli.guardrails import guardrail_options
@@ -74,9 +76,9 @@ def list_(directory: Path | None, output: str) -> int:
         print_diagnostics(policies.diagnostics, policies.sources)
         width = max((len(row["id"]) for row in _rows(policies)), default=0)
         for row in _rows(policies):
-            click.echo(f"{row['severity']:7}  {row['id']:{width}}  {row['title']}")
+            say(f"{row['severity']:7}  {row['id']:{width}}  {row['title']}")
         for name in _waivers_not_used(policies):
-            click.echo(f"waiver   {name:{width}}  Of a shipped policy: used where that is asked")
+            say(f"waiver   {name:{width}}  Of a shipped policy: used where that is asked")
     return ERROR if has_errors(policies.diagnostics) else DONE
 
 
@@ -107,9 +109,9 @@ def test(directory: Path | None, output: str) -> int:
         return ERROR if problems else DONE
     print_diagnostics(problems, policies.sources)
     for name in lacking:
-        click.echo(f"{name} lacks a case that passes, or one that fails.", err=True)
+        print_note(f"{name} lacks a case that passes, or one that fails.")
     failed = sum(one.problem is not None for one in ran)
-    click.echo(f"{count(len(policies.policies), 'policy')}, {count(len(ran), 'case')}, {failed} failed.")
+    say(f"{count(len(policies.policies), 'policy')}, {count(len(ran), 'case')}, {failed} failed.")
     return ERROR if problems else DONE
 
 
@@ -147,7 +149,7 @@ def check(ctx: click.Context, directory: Path, guard: Guard, output: str) -> int
     print_diagnostics(problems, sources)
     print_text(waived, err=True) if waived else None
     if not problems:
-        click.echo(f"{directory}: nothing stands against it.")
+        say(f"{directory}: nothing stands against it.")
     return ERROR if has_errors(problems) else DONE
 
 

@@ -14,18 +14,19 @@ from reconciler.cli.common import (
     DONE,
     ERROR,
     open_reader,
+    print_note,
     print_text,
     state_directory,
     tells_errors,
 )
 from reconciler.cli.guardrails import guardrail_options
+from reconciler.cli.inputs import refuse_empty
 from reconciler.declared.layout import locate
 from reconciler.expected import ExpectedError
 from reconciler.guardrails.guard import Guard
 from reconciler.model import Desired, Plan
 from reconciler.planning.plan import make_plan
 from reconciler.rendering.github import render_github
-from reconciler.rendering.text import printable
 from reconciler.review.git import GitError, Repository
 from reconciler.review.markup import marker_name
 from reconciler.review.model import Review
@@ -48,6 +49,12 @@ class Options(TypedDict):
     guard: Guard
 
 
+def _named(_ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        refuse_empty(name)
+    return value
+
+
 @click.command()
 @click.argument("directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--base", required=True, metavar="REVISION", help="What it is to be merged into: origin/main.")
@@ -59,6 +66,7 @@ class Options(TypedDict):
     metavar="NAME",
     envvar="RECONCILE_ENVIRONMENT",
     show_envvar=True,
+    callback=_named,
     help="Only this overlay; may be repeated. Without it all are reviewed.",
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="The value of a variable.")
@@ -125,7 +133,7 @@ def _tell_uncommitted(directory: Path, head: str) -> None:
     whole = locate(directory, None)[0]
     repository = Repository.holding(whole)
     if head == "HEAD" and repository.has_uncommitted(repository.prefix(whole)):
-        click.echo(f"(uncommitted changes in {printable(str(whole))} are not reviewed)", err=True)
+        print_note(f"(uncommitted changes in {whole} are not reviewed)")
 
 
 def _cache(ctx: click.Context) -> Path | None:

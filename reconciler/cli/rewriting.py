@@ -5,11 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-import click
-
 from reconciler.authoring.formatting import Formatted
 from reconciler.authoring.replacing import replace_file
-from reconciler.cli.common import CHANGES, DONE, ERROR
+from reconciler.cli.common import CHANGES, DONE, ERROR, print_note, say
 from reconciler.expected import ExpectedError
 
 
@@ -28,15 +26,15 @@ def rewrite(files: Iterable[Formatted], *, check: bool, write: bool, fault: str,
 
 def _tell(file: Formatted, *, check: bool, write: bool, fault: str, result: str) -> None:
     if file.problem:
-        click.echo(f"{file.path}: {file.problem}", err=True)
+        print_note(f"{file.path}: {file.problem}")
     elif not file.is_changed:
         return
     elif write:
         replace_file(file.path, file.after.encode())
-        click.echo(f"{file.path}: rewritten")
+        say(f"{file.path}: rewritten")
     elif check:
-        click.echo(f"{file.path}: {fault}")
+        say(f"{file.path}: {fault}")
     else:
         before, after = file.before.splitlines(keepends=True), file.after.splitlines(keepends=True)
-        lines = difflib.unified_diff(before, after, str(file.path), f"{file.path} {result}")
-        click.echo("".join(lines), nl=False)
+        for line in difflib.unified_diff(before, after, str(file.path), f"{file.path} {result}"):
+            say(line.removesuffix("\n"))

@@ -20,7 +20,16 @@ from reconciler.applying.journal import unfinished
 from reconciler.applying.recovery import recover, refuse_unsettled
 from reconciler.applying.transaction import DEFAULT_PARALLELISM
 from reconciler.applying.verify import Verifier
-from reconciler.cli.common import DONE, ERROR, print_json, print_line, print_text, uses_colour
+from reconciler.cli.common import (
+    DONE,
+    ERROR,
+    print_json,
+    print_line,
+    print_note,
+    print_text,
+    say,
+    uses_colour,
+)
 from reconciler.cli.progress import shown_progress
 from reconciler.model import Report
 from reconciler.pipeline import Planned
@@ -73,7 +82,7 @@ class Run:
         """Finish or take back what an apply left unfinished, and tell. Raises TargetError when that cannot be done."""
         with self._stop.on_signal():
             for journal in unfinished(applier.state.journals):
-                click.echo(f"{journal.state.unsettled}; settling it first.", err=True)
+                print_note(f"{journal.state.unsettled}; settling it first.")
             for report in recover(applier):
                 print_text(render_report_text(report, colour=False), err=True)
             refuse_unsettled(applier.state.journals)
@@ -100,7 +109,7 @@ class Run:
         else:
             print_text(render_report_text(report, colour=uses_colour()), err=not report.is_success)
             if planned.plan.note:
-                click.echo(f"Note: {planned.plan.note}.", err=not report.is_success)
+                say(f"Note: {planned.plan.note}.", err=not report.is_success)
 
 
 class _Stop:

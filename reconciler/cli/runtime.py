@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import click
 
-from reconciler.cli.common import DONE, ERROR, format_option, print_json, state_directory, tells_errors
+from reconciler.cli.common import (
+    DONE,
+    ERROR,
+    format_option,
+    print_json,
+    print_note,
+    say,
+    state_directory,
+    tells_errors,
+)
 from reconciler.daemon.process import ask_to_stop, failed_services, health_of, spawn, wait_until_up
 from reconciler.state import StateDirectory
 from reconciler.targets.embedded import EmbeddedReader
@@ -33,10 +42,10 @@ def start(ctx: click.Context) -> int:
     """
     state = state_directory(ctx)
     if (health := health_of(state)) is not None:
-        click.echo(f"The runtime runs already, as process {health['pid']}.")
+        say(f"The runtime runs already, as process {health['pid']}.")
     else:
         health = wait_until_up(state, spawn(state))
-        click.echo(f"The runtime runs as process {health['pid']}; its state is in {state.path}.")
+        say(f"The runtime runs as process {health['pid']}; its state is in {state.path}.")
     return ERROR if _tell_failed(state) else DONE
 
 
@@ -45,7 +54,7 @@ def _tell_failed(state: StateDirectory) -> int:
     with EmbeddedReader(state) as reader:
         failed = failed_services(reader.status())
     for service, error in failed:
-        click.echo(f"{service} could not be started: {error}", err=True)
+        print_note(f"{service} could not be started: {error}")
     if failed:
         click.echo(
             "When that is mended, `reconcile apply DIR` starts what is missing; the others run.", err=True
@@ -63,7 +72,7 @@ def stop(ctx: click.Context) -> int:
         click.echo("The runtime does not run.")
         return DONE
     ask_to_stop(state)
-    click.echo(f"The runtime (process {health['pid']}) has ended.")
+    say(f"The runtime (process {health['pid']}) has ended.")
     return DONE
 
 
@@ -78,7 +87,7 @@ def status(ctx: click.Context, output: str) -> int:
     if output == "json":
         print_json({"state": "running" if health else "stopped", **(health or {})})
     elif health is None:
-        click.echo(f"No runtime runs for {state.path}.")
+        say(f"No runtime runs for {state.path}.")
     else:
-        click.echo(f"The runtime runs as process {health['pid']}, version {health['version']}.")
+        say(f"The runtime runs as process {health['pid']}, version {health['version']}.")
     return DONE if health else ERROR

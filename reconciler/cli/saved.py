@@ -15,7 +15,9 @@ from reconciler.cli.common import (
     ERROR,
     current_author,
     open_reader,
+    print_note,
     print_text,
+    say,
     state_directory,
     tells_errors,
 )
@@ -27,6 +29,7 @@ from reconciler.declared.layout import locate
 from reconciler.expected import ExpectedError
 from reconciler.model import LiveState, Plan, Prune
 from reconciler.pipeline import Planned
+from reconciler.rendering.text import printable
 from reconciler.saved import document
 from reconciler.saved.admit import admit, instance_of
 from reconciler.saved.check import Remaining
@@ -63,7 +66,7 @@ def save(planned: Planned, reader: Reader, directory: Path, out: Path, *, guard:
     )
     saved = replace(saved, guarding=guarding_of(guard, directory, planned.desired))
     _write(out, document.written(saved, reader.digest_key()))
-    click.echo(f"Saved as {out}; `reconcile apply {out}` does this and nothing else.", err=True)
+    print_note(f"Saved as {out}; `reconcile apply {out}` does this and nothing else.")
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -108,7 +111,7 @@ def refuse_options(ctx: click.Context) -> None:
 def tell_already(remaining: Remaining) -> None:
     """Say what of the plan is so without us."""
     for key in remaining.already:
-        click.echo(f"{key} is so already.", err=True)
+        print_note(f"{key} is so already.")
 
 
 @click.command()
@@ -127,7 +130,9 @@ def show(ctx: click.Context, file: Path, estate: Path | None, guard: Guard, outp
     print_rendered(saved.plan, output)
     verdict, is_good = _verdict(ctx, saved, guard, file)
     who = f"Made by {saved.origin.made_by} at {saved.origin.made} for the runtime {saved.origin.instance}."
-    print_text(f"{who}\nDigest {saved.digest}\n{verdict}", err=output != "text")
+    say(who, err=output != "text")
+    say(f"Digest {saved.digest}", err=output != "text")
+    print_text(verdict, err=output != "text")
     return DONE if is_good else ERROR
 
 
@@ -137,9 +142,10 @@ def _verdict(ctx: click.Context, saved: SavedPlan, guard: Guard, file: Path) -> 
             remaining, live = admitted(ctx, saved, reader)
         planned = planned_again(saved, remaining, live, guard, file=file)
     except NotRunningError as error:
-        return f"Whether it can be applied is not known: {error}", False
+        return printable(f"Whether it can be applied is not known: {error}"), False
     except ExpectedError as error:
-        return f"It cannot be applied: {error}", False
+        first, *below = map(printable, error.lines)
+        return "\n".join((f"It cannot be applied: {first}", *below)), False
     tell_findings(planned)
     if planned.judged.verdict.is_blocking:
         return "It cannot be applied: a guardrail stands against it.", False

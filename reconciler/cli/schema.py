@@ -7,6 +7,7 @@ import click
 from reconciler.cli.common import (
     DONE,
     ERROR,
+    say,
     tells_errors,
 )
 from reconciler.expected import ExpectedError
@@ -29,5 +30,5 @@ def schema(write: bool, check: bool) -> int:
     generated = (json_schema.generated(), reference.generated())
     paths = [path for files in generated for path in (files.write() if write else files.stale())]
     for path in paths:
-        click.echo(f"{'wrote' if write else 'stale'} {path}")
+        say(f"{'wrote' if write else 'stale'} {path}")
     return ERROR if check and paths else DONE

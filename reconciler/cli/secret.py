@@ -27,6 +27,7 @@ from reconciler.cli.common import (
     format_option,
     print_diagnostics,
     print_json,
+    say,
     tells_errors,
 )
 from reconciler.cli.inputs import inputs_of, inputs_options, load_estate
@@ -75,7 +76,7 @@ def keygen(output: Path) -> int:
         raise ExpectedError(f"{output} is there already; an identity is never overwritten") from None
     except OSError as error:
         raise ExpectedError(f"{output} cannot be written: {error.strerror}") from error
-    click.echo(pair.public)
+    say(pair.public)
     return DONE
 
 
@@ -95,7 +96,7 @@ def encrypt(file: Path) -> int:
         text = click.prompt("Secret", hide_input=True, confirmation_prompt=True, err=True)
     else:
         text = _standard_input()
-    click.echo(f"{file}: encrypted to {_keys(write_secret(file, text))}.")
+    say(f"{file}: encrypted to {_keys(write_secret(file, text))}.")
     return DONE
 
 
@@ -119,7 +120,7 @@ def edit(file: Path) -> int:
         raise ExpectedError("set EDITOR to the program to edit with; `reconcile secret encrypt` needs none")
     with _signals_as_exits():
         is_changed = edit_secret(file, editor=editor)
-    click.echo(f"{file}: {'encrypted' if is_changed else 'left as it was'}.")
+    say(f"{file}: {'encrypted' if is_changed else 'left as it was'}.")
     return DONE
 
 
@@ -148,7 +149,7 @@ def rotate_all(directory: Path) -> int:
     """
     files = rotate(directory)
     for file in files:
-        click.echo(f"{file}: encrypted anew.")
+        say(f"{file}: encrypted anew.")
     return DONE
 
 
@@ -190,12 +191,12 @@ def _estates(ctx: click.Context, directory: Path) -> dict[str | None, Loaded]:
 def _print_list(found: tuple[SecretFile, ...], directory: Path) -> None:
     lists = {row.recipients.file: row.recipients for row in found if row.recipients is not None}
     for recipients in lists.values():
-        click.echo(f"{_shown(recipients.file)}:")
+        say(f"{_shown(recipients.file)}:")
         for key, comment in zip(recipients.keys, recipients.comments, strict=True):
-            click.echo(f"  {key}{f'  {comment}' if comment else ''}")
+            say(f"  {key}{f'  {comment}' if comment else ''}")
     for row in found:
-        click.echo(f"{_shown(row.file)}: {_state(row, directory)}")
-        click.echo(f"  {', '.join(row.used_by) or 'no declaration uses it'}")
+        say(f"{_shown(row.file)}: {_state(row, directory)}")
+        say(f"  {', '.join(row.used_by) or 'no declaration uses it'}")
     if not found:
         click.echo("No secret is encrypted here.")
 

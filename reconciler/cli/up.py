@@ -22,7 +22,9 @@ from reconciler.cli.common import (
     current_user,
     directory_argument,
     print_diagnostics,
+    print_note,
     print_text,
+    say,
     state_directory,
     tells_errors,
     terminal_width,
@@ -46,6 +48,7 @@ from reconciler.expected import ExpectedError
 from reconciler.guardrails.guard import Guard
 from reconciler.rendering.plan_text import render_plan_text
 from reconciler.rendering.report_text import render_report_text
+from reconciler.rendering.text import printable
 from reconciler.state import StateDirectory
 from reconciler.targets.embedded import EmbeddedTarget
 from reconciler.targets.target import Json
@@ -89,7 +92,7 @@ def _run(stage: _Stage) -> int:
         child = process.spawn(state)
         try:
             process.wait_until_up(state, child)
-            click.echo(f"The runtime runs; its log is {state.runtime_log}. Ctrl-C ends it.")
+            say(f"The runtime runs; its log is {state.runtime_log}. Ctrl-C ends it.")
             with EmbeddedTarget(state) as target:
                 ended = _tell_when_gone(child, wish)
                 is_well = _keep_applied(stage, target=target, lease=lease, wish=wish)
@@ -99,7 +102,9 @@ def _run(stage: _Stage) -> int:
             process.end_child(state, child)
     if not ended.is_set():
         return DONE if is_well else ERROR
-    click.echo(f"The runtime ended by itself:\n{process.log_tail(state)}", err=True)
+    print_note("The runtime ended by itself:")
+    for line in process.log_tail(state).splitlines():
+        print_note(line)
     return ERROR
 
 
@@ -187,7 +192,7 @@ def tell(notice: Notice) -> None:
     """Print one notice of the loop: those below in full, the daemon's others as the line of its log."""
     if isinstance(notice, notices.Flapping | notices.Barred | notices.LeftAlone | notices.LeaseLost):
         event = event_of(notice)
-        click.echo(event.text if event else "", err=True)
+        print_note(event.text if event else "")
 
 
 @tell.register
@@ -210,13 +215,13 @@ def _(notice: notices.Warned) -> None:
 @tell.register
 def _(notice: notices.Blocked) -> None:
     print_diagnostics(notice.diagnostics, notice.sources)
-    click.echo(f"{notice.why}: nothing was changed.", err=True)
+    print_note(f"{notice.why}: nothing was changed.")
 
 
 @tell.register
 def _(notice: notices.Unchanged) -> None:
     event = event_of(notice)
-    click.echo(event.text if event else "")
+    say(event.text if event else "")
 
 
 @tell.register
@@ -231,9 +236,9 @@ def _(notice: notices.Applied) -> None:
 
 @tell.register
 def _(notice: notices.Failed) -> None:
-    click.echo(f"Error: {notice.error}", err=True)
+    print_note(f"Error: {notice.error}")
     if notice.retry_in is not None:
-        click.echo(f"Trying again in {notice.retry_in:g} seconds.", err=True)
+        print_note(f"Trying again in {notice.retry_in:g} seconds.")
     elif not notice.is_last:
         click.echo("Waiting for a change.", err=True)
 
@@ -244,7 +249,7 @@ def how_to_connect(status: Json) -> str:
     services = [service for server in servers for service in server["services"]]
     listeners = [_listener(service, at) for service in services for at in _public(service)]
     files = [
-        f"  trust {found['file']}"
+        f"  trust {printable(found['file'])}"
         for server in servers
         for found in server["certificates"]
         if "file" in found
@@ -260,4 +265,4 @@ def _public(service: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _listener(service: Mapping[str, Any], at: Mapping[str, Any]) -> str:
     tls = {"implicit": "TLS", "starttls": "STARTTLS", "none": "no TLS"}[at["tls"]]
-    return f"  {service['id']:28} {at['address']:24} {tls}"
+    return printable(f"  {service['id']:28} {at['address']:24} {tls}")

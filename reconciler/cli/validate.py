@@ -16,6 +16,7 @@ from reconciler.cli.common import (
     open_reader,
     print_diagnostics,
     print_json,
+    say,
     tells_errors,
 )
 from reconciler.cli.formats import FINDINGS, diagnostics_format_option, print_findings
@@ -70,7 +71,7 @@ def validate(ctx: click.Context, directory: Path, live: bool, output: str) -> in
     print_diagnostics(loaded.diagnostics, loaded.sources)
     if loaded.desired is None or is_bad:
         return ERROR
-    click.echo(f"{directory}: {len(loaded.desired.resources)} resources, no errors.")
+    say(f"{directory}: {len(loaded.desired.resources)} resources, no errors.")
     return DONE
 
 

@@ -215,4 +215,4 @@ def fetch(repository: Path, remote: str) -> str | None:
 
 def _git(repository: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     more = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
-    return ask(repository, *arguments, timeout=FETCH_TIMEOUT, more=more)
+    return ask(repository, *arguments, timeout=FETCH_TIMEOUT, more=more, fetches=True)

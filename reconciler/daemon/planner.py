@@ -126,7 +126,13 @@ class Planner:
             self._saved.begin_reading()
         with self._feed.open() as source:
             inputs = self._inputs
-            return load(source, cache=self._cache, environment=inputs.environment, variables=inputs.variables)
+            return load(
+                source,
+                cache=self._cache,
+                environment=inputs.environment,
+                variables=inputs.variables,
+                policies=inputs.policies,
+            )
 
     def _checked(self, loaded: Loaded) -> Good | Rejected:
         if loaded.desired is None or has_errors(loaded.diagnostics):

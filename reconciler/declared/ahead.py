@@ -3,7 +3,7 @@
 Where a cache spares no parsing that takes half of a run, and a second processor would be idle. What comes back is plain
 data: the documents of files without any problem, each with the hash of the content that was parsed. A file with
 problems, one that changed meanwhile, and all the others when the process ends early are left to the caller, so nothing
-that it says depends on this. Needs no models. Called by `plan` and `load`.
+that it says depends on this. Needs no models. Called by `cli.inputs` and `load`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from reconciler.declared.files import read_bytes
-from reconciler.declared.kept import PARSED, Kept
+from reconciler.declared.kept import place_of_parsed
 from reconciler.declared.layout import layout, locate
 from reconciler.declared.positions import Document
 from reconciler.declared.source import DirectorySource
@@ -70,11 +70,11 @@ NOT_AHEAD = Ahead()
 
 def unparsed(cache: Path, directory: Path, environment: str | None) -> Sequence[Path]:
     """The files of a directory of which no former run left anything in `cache`, in the order of their reading; none
-    when a former run did, or when they cannot be listed, which is told by reading them."""
+    when a former run did, or when they or the cache cannot be looked at, which is told by reading them."""
     root, environment = locate(directory, environment)
-    if Kept(cache, PARSED, str((root / (environment or "")).absolute()), form="").is_there:
-        return ()
     try:
+        if place_of_parsed(cache, root / (environment or "")).exists():
+            return ()
         chosen = layout(DirectorySource(root), environment)
     except OSError:
         return ()
@@ -107,10 +107,13 @@ def _are_worth_it(files: Iterable[Path]) -> bool:
 
 
 def _started() -> subprocess.Popen[bytes] | None:
-    """None where there is no room for one more process."""
+    """None where there is no room for one more process. Why one ends early is nobody's concern: the caller does what is
+    left, and tells what it finds."""
     command = [sys.executable, "-P", "-m", __name__]
     try:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
     except OSError:
         return None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reconciler.declared.frozen import Frozen, freeze
 from reconciler.declared.item import Item, Record
-from reconciler.declared.kept import PARSED, SCHEMAS, Kept, sources_digest
+from reconciler.declared.kept import SCHEMAS, Kept, place_of_parsed, sources_digest
 from reconciler.declared.positions import Document
 
 VERSION = 4  # of the form of this file and of what `reader` makes of YAML; raise it when either changes
@@ -125,4 +125,4 @@ def _entry(item: Item, bound: str) -> tuple[object, str, Frozen | None, str]:
 
 def _kept(directory: Path, declared: Path) -> Kept:
     form = f"{VERSION} {sources_digest(SCHEMAS)}"
-    return Kept(directory, PARSED, str(declared.absolute()), form=form)
+    return Kept(place_of_parsed(directory, declared), form=form)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from reconciler.declared.allowances import ALLOW, allowances, unreasoned
-from reconciler.declared.layout import BASE, POLICIES
+from reconciler.declared.layout import ASKED_OPTION, ASKED_VARIABLE, BASE, POLICIES
 from reconciler.declared.positions import Document, Mark, Step, Trail, index, path_text
 from reconciler.declared.sentences import Sentence, secret_in_clear, sentence, show
 from reconciler.declared.suggest import did_you_mean
@@ -66,15 +66,26 @@ def is_policy(document: Document) -> bool:
     return _version(document).startswith(_POLICIES)
 
 
-def unasked(policies: Iterable[Document], file: Path, *, root: Path) -> Iterator[Diagnostic]:
-    """An error for each policy of a file where `guardrails` does not read it: nobody would obey it."""
-    if file.is_relative_to(root / POLICIES):
-        return
+def unasked(
+    policies: Iterable[Document], file: Path, *, root: Path, asked: Iterable[Path]
+) -> Iterator[Diagnostic]:
+    """An error for each policy of a file where `guardrails` does not read it: nobody would obey it. `asked` are the
+    directories whose policies the run names; a root that is itself called `policies` is taken for one of them."""
     for document in policies:
-        message = f"this is of {_version(document)}, and nothing asks the policies of this directory"
-        hint = f"move it to {POLICIES}/ at the top of the estate, beside {BASE}/ where there is one"
+        if file.is_relative_to(root / POLICIES) or _is_of_policies(file, root, asked):
+            return
+        message = f"this is of {_version(document)}, and this run asks no policies of this directory"
+        hint = (
+            f"an estate's own policies are read from {POLICIES}/ at its top, beside {BASE}/ where there is one; "
+            f"others are named with {ASKED_OPTION} or {ASKED_VARIABLE}"
+        )
         where = Checker(document, file).position(("apiVersion",))
         yield error("misplaced-policy", message, where, hint)
+
+
+def _is_of_policies(file: Path, root: Path, asked: Iterable[Path]) -> bool:
+    found = file.resolve()
+    return root.resolve().name == POLICIES or any(found.is_relative_to(one.resolve()) for one in asked)
 
 
 def _version(document: Document) -> str:
@@ -261,7 +272,7 @@ class Checker:
         known = fields(kind.name)
         for number, ignored in enumerate(lifecycle.ignore):
             if ignored.path not in known:
-                hint = did_you_mean(ignored.path, known)
+                hint = did_you_mean(ignored.path, known) or _all_fields(kind.name)
                 message = f'unknown field "{ignored.path}" of {kind.name}'
                 self.problem("unknown-key", message, ("lifecycle", "ignore", number, "path"), hint=hint)
         return not self.problems
@@ -276,7 +287,7 @@ class Checker:
         hint: str | None = None,
     ) -> None:
         listed = f"known here: {', '.join(known)}" if 0 < len(known) <= _LISTED else None
-        hint = hint or did_you_mean(key, known) or listed
+        hint = hint or did_you_mean(key, known) or listed or (_all_fields(of) if of else None)
         self.problem(
             "unknown-key",
             f'unknown field "{key}" of {of}' if of else f'unknown key "{key}"',
@@ -311,6 +322,10 @@ class Checker:
     @cached_property
     def _marks(self) -> Mapping[Trail, Mark]:
         return index(self.document)
+
+
+def _all_fields(kind: str) -> str:
+    return f"see `reconcile explain {kind}`"
 
 
 def _misplaced(key: str, kind: object) -> str | None:

@@ -20,23 +20,16 @@ import schemas.v1
 
 #: Where the sources are that say what is valid.
 SCHEMAS = Path(schemas.v1.__path__[0])
-#: What files hold, parsed and checked.
-PARSED = "declared"
 #: What nobody used for so long is forgotten: directories come and go, as those of a CI system.
 KEPT = timedelta(days=30)
 
 
 class Kept:
-    """One file of the cache directory, for the declared directory `about`; `name` says what it holds."""
+    """One file of the cache directory; `form` says what has to be the same for it to count."""
 
-    def __init__(self, directory: Path, name: str, about: str, *, form: str) -> None:
-        self._path = directory / f"{name}-{hashlib.sha256(os.fsencode(about)).hexdigest()[:16]}.json"
+    def __init__(self, path: Path, *, form: str) -> None:
+        self._path = path
         self._form = f"reconciler {form} ".encode()
-
-    @property
-    def is_there(self) -> bool:
-        """True when a former run left something, good or not."""
-        return self._path.exists()
 
     def read(self) -> Any:
         """What a former run left; None without."""
@@ -58,6 +51,16 @@ class Kept:
 
     def _head(self, body: bytes) -> bytes:
         return self._form + hashlib.sha256(body).hexdigest().encode()
+
+
+def place_of(cache: Path, name: str, about: str) -> Path:
+    """Where in the cache directory lies what `name` says, for the declared directory `about`."""
+    return cache / f"{name}-{hashlib.sha256(os.fsencode(about)).hexdigest()[:16]}.json"
+
+
+def place_of_parsed(cache: Path, declared: Path) -> Path:
+    """Where lies what the files of a directory hold."""
+    return place_of(cache, "declared", str(declared.absolute()))
 
 
 def sources_digest(*packages: Path) -> str:

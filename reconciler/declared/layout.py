@@ -25,14 +25,18 @@ OPTION, VARIABLE = "--environment", "RECONCILE_ENVIRONMENT"
 EITHER = f"{OPTION} or {VARIABLE}"
 #: Where an estate keeps guardrails of its own.
 POLICIES = "policies"
+#: Where a run names others.
+ASKED_OPTION, ASKED_VARIABLE = "--policies", "RECONCILE_POLICIES"
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a run says about an estate beyond its files: the environment, and the values of variables as text."""
+    """What a run says about an estate beyond its files: the environment, the values of variables as text, and which
+    directories of policies it asks beside the estate's own."""
 
     environment: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    policies: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def layout(source: Source, environment: str | None) -> Layout | Diagnostic:
         message = (
             f"{root}: there is no environment {environment}: the directory has no {BASE}/ and {OVERLAYS}/"
         )
-        return _about(root, message, f"leave --environment out, or create {OVERLAYS}/{environment}/")
+        return _about(root, message, f"leave {EITHER} out, or create {OVERLAYS}/{environment}/")
     environments = source.directories(root / OVERLAYS)
     if environment is None or environment not in environments:
         return _not_chosen(root, environment, environments)

@@ -9,7 +9,7 @@ parse cache, no secret is read, and nothing is asked of a target. Every verb sta
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,13 +62,14 @@ def load(
     cache: Path | Cache | None = None,
     environment: str | None = None,
     variables: Mapping[str, str] | None = None,
+    policies: Collection[Path] = (),
     ahead: Ahead = NOT_AHEAD,
 ) -> Loaded:
     """Read, check and resolve the YAML files of a source; a path is a directory, or one of its overlays.
 
     `cache`: the directory where parsed files are kept between runs, or the cache itself. `environment`: which overlay
-    counts. `variables`: values as text, by name. `ahead`: what is parsed elsewhere meanwhile. Diagnostics are sorted by
-    file, line and column; none is raised.
+    counts. `variables`: values as text, by name. `policies`: directories that the run asks beside the estate's own.
+    `ahead`: what is parsed elsewhere meanwhile. Diagnostics are sorted by file, line and column; none is raised.
     """
     if isinstance(source, Path):
         root, environment = locate(source, environment)
@@ -81,17 +82,18 @@ def load(
     with _paused_collector():
         if cache is None or isinstance(cache, Path):
             cache = ParseCache(cache, source.root / (environment or ""))
-        return _Loading(source, cache, ahead).run(chosen, variables or {})
+        return _Loading(source, cache, ahead, policies).run(chosen, variables or {})
 
 
 class _Loading:
     """One run: what the files hold, stage by stage. `broken` are documents with problems, `refused` those of them in
     the newest form, `unread` is what could not be read as documents."""
 
-    def __init__(self, source: Source, cache: Cache, ahead: Ahead) -> None:
+    def __init__(self, source: Source, cache: Cache, ahead: Ahead, policies: Collection[Path]) -> None:
         self.source = source
         self.cache = cache
         self.ahead = ahead
+        self.asked = policies
         self.digest = ""  # of the variables
         self.variables = Variables()
         self.files: dict[Path, str] = {}
@@ -162,7 +164,7 @@ class _Loading:
             documents, unread = read(content, record.path)
         declared = [document for document in documents if not is_policy(document)]
         policies = filter(is_policy, documents)
-        self.problems.extend(unasked(policies, record.path, root=self.source.root))
+        self.problems.extend(unasked(policies, record.path, root=self.source.root, asked=self.asked))
         record.items = [Item(document, (record,)) for document in declared]
         # What is a policy lies with the file's place too, and a cache knows files by their content alone.
         record.is_clean = not unread and len(declared) == len(documents)

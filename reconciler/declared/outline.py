@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.declared.files import find, read_bytes
-from reconciler.declared.kept import SCHEMAS, Kept, sources_digest
+from reconciler.declared.kept import SCHEMAS, Kept, place_of, sources_digest
 from reconciler.declared.layout import POLICIES, Inputs, layout, locate
 from reconciler.declared.source import DirectorySource
 from reconciler.model import Allowance, Desired, Diagnostic, Key, Position, Resource, Severity
@@ -68,7 +68,7 @@ class OutlineFile:
         files = [(str(path), content) for path, content in self._files.items()]
         self._bound = hashlib.sha256(json.dumps([said, files]).encode()).hexdigest()
         about = "\0".join([str(root), str(root.absolute()), environment or ""])
-        self._kept = Kept(cache, "outline", about, form=f"{VERSION} {sources_digest(*_SOURCES)}")
+        self._kept = Kept(place_of(cache, "outline", about), form=f"{VERSION} {sources_digest(*_SOURCES)}")
 
     def find(self, *, now: datetime) -> Outline | None:
         """What a former run left, when it still holds."""

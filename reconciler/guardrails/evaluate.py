@@ -47,13 +47,15 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """When and where a plan is judged: `now` with a time zone, the labels of the run. Policy tests also say what is
-    known of certificates, and replace members of the plan's JSON."""
+    """When and where a plan is judged: `now` with a time zone, the labels of the run, and which of the estate's
+    `overlay`s it is of (None: there are none). Policy tests also say what is known of certificates, and replace members
+    of the plan's JSON."""
 
     now: datetime
     environment: Mapping[str, str] = field(default_factory=dict)
     facts_of: FactsOf = facts_of_file
     plan: Mapping[str, JsonValue] = field(default_factory=dict)
+    overlay: str | None = None
 
 
 def judge(planned: Planned, policies: PolicySet, circumstances: Circumstances) -> Verdict:
@@ -68,7 +70,7 @@ def judge(planned: Planned, policies: PolicySet, circumstances: Circumstances) -
     subjects = Subjects(estate, now=circumstances.now, plan=circumstances.plan)
     failures: dict[str, Diagnostic] = {}
     findings = tuple(_findings(subjects, policies, failures))
-    waived, problems = waive(findings, policies, now=circumstances.now)
+    waived, problems = waive(findings, policies, now=circumstances.now, overlay=circumstances.overlay)
     allowed, others = allow(waived, policies, planned.desired)
     return Verdict(_sorted(allowed), (*policies.diagnostics, *failures.values(), *problems, *others))
 
@@ -105,12 +107,23 @@ def _failure(policy: Policy, subject: Subject, failure: CelValueError) -> Diagno
 def _diagnostic(policy: Policy, subject: Subject) -> Diagnostic:
     message = f"{subject.name}: {_rendered(policy.message, subject.variables)}"
     hint = "; ".join(part for part in (policy.remedy, _more_about(policy)) if part)
-    return Diagnostic(policy.id, policy.severity, message, subject.position(policy.at), hint or None)
+    return Diagnostic(
+        policy.id,
+        policy.severity,
+        message,
+        subject.position(policy.at),
+        hint or None,
+        policy=None if _is_shipped(policy) else policy.id,
+    )
+
+
+def _is_shipped(policy: Policy) -> bool:
+    return policy.position.file.is_relative_to(SHIPPED)
 
 
 def _more_about(policy: Policy) -> str | None:
     """The page of a shipped policy is not in the repository of an estate; `explain` tells all of it."""
-    if policy.position.file.is_relative_to(SHIPPED):
+    if _is_shipped(policy):
         return f"more: reconcile explain {policy.id}"
     return f"see {policy.docs}" if policy.docs else None
 

@@ -34,6 +34,11 @@ class Guard:
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: str | None = None
 
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """Those of the policies that are named by their directory."""
+        return tuple(Path(one) for one in self.policies if one != SHIPPED_WORD)
+
     def load(self, estate: Source | Path | None) -> PolicySet:
         """The policies and waivers for an estate; None: only those that are asked for. The estate's own win over others
         of the same id."""
@@ -57,7 +62,8 @@ class Guard:
         if not (policies.policies or policies.waivers or policies.diagnostics):
             return UNJUDGED
         labels = {**({"environment": environment} if environment else {}), **self.labels}
-        verdict = judge(planned, policies, Circumstances(now or datetime.now(UTC), labels))
+        circumstances = Circumstances(now or datetime.now(UTC), labels, overlay=environment)
+        verdict = judge(planned, policies, circumstances)
         return Judged(verdict, {**_excerpts(verdict.diagnostics, estate), **policies.sources})
 
 

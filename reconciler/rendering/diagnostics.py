@@ -75,6 +75,8 @@ def _block(diagnostic: Diagnostic, lines: _Lines, paint: Paint) -> str:
         text.append(f"{gutter} {paint('|', 'dim')} {' ' * excerpt.caret}{paint('^', 'red')}")
     if diagnostic.hint:
         text.append(f"{gutter} {paint('= hint:', 'cyan')} {printable(diagnostic.hint)}")
+    if diagnostic.policy:
+        text.append(f"{gutter} {paint('= policy:', 'cyan')} {printable(diagnostic.policy)}")
     return "\n".join(text)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Diagnostic
 from reconciler.rendering.plan_json import position_json
+from reconciler.rendering.text import printable
 from reconciler.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ def guardrails_json(verdict: Verdict) -> list[JsonValue]:
 def waived_text(verdict: Verdict) -> str:
     """One line for each finding that a waiver lets through; empty text for none."""
     return "\n".join(
-        f"waived until {found.waiver.expires}: {found.policy}, {found.subject}: {found.waiver.reason}"
+        printable(
+            f"waived until {found.waiver.expires}: {found.policy}, {found.subject}: {found.waiver.reason}"
+        )
         for found in verdict.findings
         if found.waiver is not None
     )

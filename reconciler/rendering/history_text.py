@@ -41,7 +41,7 @@ def render_entry_text(entry: Entry, *, colour: bool, columns: int | None) -> str
         "time": values["time"],
         "who": values["user"],
         "outcome": paint(entry.outcome, _STYLES[entry.outcome]),
-        "commit": values.get("commit") or "none: not from a git repository",
+        "commit": values.get("commit") or _no_commit(origin),
         "plan": values["plan"],
         "configuration": values.get("configuration") or "",
         "origin": _origin(values),
@@ -62,6 +62,11 @@ def render_entry_text(entry: Entry, *, colour: bool, columns: int | None) -> str
     ]
     listed = table([("RESULT", "ACTION", "SUBJECT", "DETAIL"), *steps], columns=columns)
     return "\n".join([f"History entry {entry.number}", *lines, "", *listed])
+
+
+def _no_commit(origin: Mapping[str, Any]) -> str:
+    is_back = origin.get("rollbackTo") is not None
+    return "none: a roll back is of no files" if is_back else "none: not from a git repository"
 
 
 def history_json(entries: Iterable[Entry]) -> dict[str, Any]:

@@ -97,18 +97,22 @@ def held_lines(plan: Plan) -> list[str]:
     """Every held resource, until when and why, and what a hold keeps from being changed."""
     differing = {key: change for change in plan.held_changes for key in (change.live_key, change.key)}
     return [
-        printable(f"{key}: until {hold.until}, {hold.reason}") + _kept(differing.get(key))
+        printable(f"{key}: until {hold.until}, {hold.reason}") + _kept(differing.get(key), plan)
         for key, hold in plan.held
     ]
 
 
-def _kept(change: Change | None) -> str:
-    """How live differs from what is declared."""
+def _kept(change: Change | None, plan: Plan) -> str:
+    """How live differs from what is declared, or from what it was at the entry that the plan goes back to."""
     if change is None:
         return ""
-    if change.action is not Action.UPDATE:
-        return "; declared and not live"
-    return f"; differs from what is declared: {', '.join(printable(field.path) for field in change.fields)}"
+    is_back = plan.back_to is not None
+    if change.action is Action.DELETE:
+        return "; made since"
+    if change.action is Action.CREATE:
+        return "; live then and not now" if is_back else "; declared and not live"
+    paths = [*(["its name"] if change.renamed_from else []), *(printable(one.path) for one in change.fields)]
+    return f"; differs from {'what it was then' if is_back else 'what is declared'}: {', '.join(paths)}"
 
 
 def _tally(plan: Plan) -> list[tuple[int, str]]:

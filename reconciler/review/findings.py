@@ -38,10 +38,12 @@ class Judged:
         return certificate_facts(resource.spec, fqdn, self.source.read)
 
 
-def findings(base: Judged, head: Judged, *, now: datetime, environment: Mapping[str, str]) -> Findings:
-    """New, remaining, fixed, waived and allowed ones."""
+def findings(
+    base: Judged, head: Judged, *, now: datetime, environment: Mapping[str, str], overlay: str | None = None
+) -> Findings:
+    """New, remaining, fixed, waived and allowed ones. `overlay` is the environment compared, if there are any."""
     before, after = (
-        judge(side, side.policies, Circumstances(now, environment, facts_of=side.facts))
+        judge(side, side.policies, Circumstances(now, environment, facts_of=side.facts, overlay=overlay))
         for side in (base, head)
     )
     return _sorted(before, after)

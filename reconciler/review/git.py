@@ -151,7 +151,7 @@ class Blobs:
     def __init__(self, repository: Repository) -> None:
         self._process = subprocess.Popen(
             [*git.command(repository.root), "cat-file", "--batch"],
-            env=git.environment(),
+            env=git.environment(repository.root),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -222,11 +222,15 @@ def _is_object_id(text: str) -> bool:
 
 
 def ask(
-    root: Path, *arguments: str, timeout: float | None = None, more: Mapping[str, str] | None = None
+    root: Path,
+    *arguments: str,
+    timeout: float | None = None,
+    more: Mapping[str, str] | None = None,
+    fetches: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
     """`git.run`, with GitError where git is not installed."""
     try:
-        return git.run(root, *arguments, timeout=timeout, more=more)
+        return git.run(root, *arguments, timeout=timeout, more=more, fetches=fetches)
     except FileNotFoundError:
         raise GitError("git is not installed, or not on the PATH; install it") from None
 

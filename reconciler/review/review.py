@@ -145,7 +145,7 @@ class _Reviewer:
                     self._policies_before,
                 ),
                 Judged(head.desired, found.live, found.plan, head.source, self._policies),
-                self._labels(name),
+                name,
             ),
             live=live and self._places.plan(live),
         )
@@ -159,8 +159,8 @@ class _Reviewer:
         own = {} if name is None else {"environment": name}
         return own | dict(self._request.guard.labels)
 
-    def _findings(self, base: Judged, head: Judged, labels: Mapping[str, str]) -> Findings:
-        found = findings(base, head, now=self._request.now, environment=labels)
+    def _findings(self, base: Judged, head: Judged, name: str | None) -> Findings:
+        found = findings(base, head, now=self._request.now, environment=self._labels(name), overlay=name)
         return Findings(
             new=tuple(map(self._places.finding, found.new)),
             remaining=tuple(map(self._places.finding, found.remaining)),
@@ -178,7 +178,8 @@ class _Reviewer:
             return Declared(source, Loaded(_EMPTY, (), {}))
         chosen = name if environments(source) else None
         variables = self._request.variables
-        loaded = load(source, cache=self._cache, environment=chosen, variables=variables)
+        asked = self._request.guard.directories
+        loaded = load(source, cache=self._cache, environment=chosen, variables=variables, policies=asked)
         if source is self._base and _misses_variables(loaded):
             # A variable that head adds is unknown to base, where nothing can use it.
             known = {
@@ -186,7 +187,7 @@ class _Reviewer:
                 for name, value in variables.items()
                 if not _misses_variables(load(source, environment=chosen, variables={name: value}))
             }
-            loaded = load(source, cache=self._cache, environment=chosen, variables=known)
+            loaded = load(source, cache=self._cache, environment=chosen, variables=known, policies=asked)
         return Declared(source, loaded)
 
     def _side(self, declared: Declared) -> Side:

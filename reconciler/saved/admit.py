@@ -21,6 +21,8 @@ from reconciler.secret import SecretError, resolve
 from reconciler.targets.target import Reader
 from schemas.v1.certificate import Certificate
 
+_STALE = "this plan is stale; plan again:"
+
 
 def admit(
     saved: SavedPlan, reader: Reader, used: UsedPlans, *, holds: Iterable[Hold] = ()
@@ -47,8 +49,7 @@ def admit(
     live = reader.observe({key: write.spec for key, write in saved.writes.items()})
     remaining = compare(saved, live)
     if isinstance(remaining, Stale):
-        reasons = "".join(f"\n  {reason}" for reason in remaining.reasons)
-        raise SavedPlanError(f"this plan is stale; plan again:{reasons}")
+        raise SavedPlanError(_STALE, *(f"  {reason}" for reason in remaining.reasons))
     _check_holds(remaining, live, holds)
     for problem in move_problems(remaining.plan, remaining.desired, live):
         raise SavedPlanError(f"{problem.message}; {problem.hint}, and plan again")
@@ -106,7 +107,8 @@ def _check_certificate(key: Key, spec: Certificate, file: str) -> None:
         raise SavedPlanError(f"{key} certificateFile: {error}; plan again") from error
     if (found, tuple(chain)) != (spec.thumbprint, spec.chain):
         raise SavedPlanError(
-            f"this plan is stale; plan again:\n  {key}: {file} holds the certificate {found} now, with {len(chain)} "
+            _STALE,
+            f"  {key}: {file} holds the certificate {found} now, with {len(chain)} "
             f"after it, and held {spec.thumbprint or 'none that could be read'}, with {len(spec.chain)}, "
-            "when this was planned"
+            "when this was planned",
         )

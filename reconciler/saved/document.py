@@ -40,6 +40,15 @@ class SavedPlanError(ExpectedError):
     """A plan file cannot be used; the text says why and how to go on."""
 
 
+class _RefusedError(Exception):
+    """A spec is not of its kind; the text says whose it is, where, and what is wrong."""
+
+    def __init__(self, key: Key, error: ValidationError) -> None:
+        line = error.errors()[0]
+        what = "unknown field" if line["type"] == "extra_forbidden" else line["msg"]
+        super().__init__(f"{key} {'.'.join(map(str, ('spec', *line['loc'])))}: {what}")
+
+
 @dataclass(frozen=True, slots=True)
 class SavedSecret:
     """Where a secret is to be found, and its digest under the target's key when the plan was made."""
@@ -120,9 +129,10 @@ def parse(content: bytes, name: str, *, estate: Path | None = None) -> SavedPlan
     body = {field: value for field, value in data.items() if field != "signature"}
     try:
         return _saved(data, body, estate)
-    except ValidationError as error:
+    except _RefusedError as error:
         raise SavedPlanError(
-            f"{name} holds a value that this version refuses: {error.errors()[0]['msg']}"
+            f"{name} holds a value that this version refuses: {error}; make it again with "
+            "`reconcile plan DIR --out FILE`"
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SavedPlanError(f"{name} is damaged ({type(error).__name__}); plan again") from error
@@ -327,9 +337,13 @@ def _write(data: Mapping[str, Any], estate: Path) -> Write:
         spec[path] = str(estate / text(spec[path]))
     if key.kind not in KINDS:
         raise ValueError(f"there is no kind {key.kind}")
+    try:
+        parsed = parse_spec(key.kind, spec)
+    except ValidationError as error:
+        raise _RefusedError(key, error) from error
     return Write(
         key=key,
-        spec=parse_spec(key.kind, spec),
+        spec=parsed,
         secrets={path: _secret(one, estate) for path, one in data["secrets"].items()},
         protect=bool(data["protect"]),
     )

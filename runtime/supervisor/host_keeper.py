@@ -155,9 +155,11 @@ class HostKeeper:
         await self._bring_back()
 
     async def _bring_back(self) -> None:
-        """Until a host is there again. A crash of the new one is the next watcher's to handle."""
+        """Until a host is there again, or none shall be: a cancellation that meets the end of what it should end is
+        lost, as asyncio has it. A crash of the new one is the next watcher's to handle."""
         while not await self._is_back():
-            pass
+            if self._is_ended:
+                return
         await self._hooks.resume()
 
     async def _is_back(self) -> bool:

@@ -22,12 +22,7 @@ MALFORMED = (
 )
 #: Of every certificate, and of the first alone: what is asked for later, and how it is called.
 _PARTS = {"subject": "a subject", "issuer": "an issuer", "signature_hash_algorithm": "a signature"}
-_OF_THE_FIRST = {
-    **_PARTS,
-    "not_valid_before_utc": "dates",
-    "not_valid_after_utc": "dates",
-    "extensions": "extensions",
-}
+_OF_THE_FIRST = {**_PARTS, "extensions": "extensions"}
 
 
 class UnreadableCertificateError(ValueError):
@@ -41,7 +36,10 @@ def certificates_in(pem: bytes) -> tuple[x509.Certificate, ...]:
         found = tuple(x509.load_pem_x509_certificates(pem))
     except x509.InvalidVersion as error:
         raise UnreadableCertificateError(f"has a version that cannot be read: {error}") from None
-    found[0].public_key()
+    try:
+        found[0].public_key()
+    except ValueError as error:
+        raise UnreadableCertificateError(f"has a key that cannot be read: {error}") from None
     for number, certificate in enumerate(found):
         if number:
             _read(certificate, _PARTS, where=f"in its chain, at place {number + 1}, ")

@@ -64,7 +64,13 @@ class KindName(Words):
 class Metadata(Model):
     """What a document is called, and what others may select it by."""
 
-    name: Annotated[Name, Field(description="Name of the resource, unique among those of its kind.")]
+    name: Annotated[
+        Name,
+        Field(
+            description="Name of the resource, unique among those of its kind; of a kind that selects servers, among "
+            "those of its kind for one server. What an overlay changes must be the only one of its kind and name."
+        ),
+    ]
     labels: dict[Text, Text] = Field(
         default_factory=dict, description="Labels that selectors match, such as site: dublin."
     )

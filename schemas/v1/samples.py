@@ -14,7 +14,7 @@ ENVELOPE = """\
 apiVersion: reconciler/v1          # always this
 kind: ImapSettings                 # one of the kinds below
 metadata:
-  name: imap                       # letters, digits, ".", "-", "_"; unique among those of its kind
+  name: imap                       # letters, digits, ".", "-", "_"; unique in its kind, or in its kind on each server
   labels: {site: dublin}           # optional: what selectors match
   annotations: {owner: messaging}  # optional: notes for people and tools
 spec:                              # the settings; what is left out has its default

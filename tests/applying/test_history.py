@@ -157,8 +157,17 @@ def test_a_commit_with_changes_is_marked(tmp_path: Path) -> None:
     assert git_commit(tmp_path) == f"{clean}+"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GIT_DIR", "two/.git"),
+        ("GIT_COMMON_DIR", "two/.git"),
+        ("GIT_OBJECT_DIRECTORY", "nowhere"),
+        ("GIT_LITERAL_PATHSPECS", "1"),
+    ],
+)
 def test_the_environment_of_a_hook_does_not_name_another_commit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     name = ("-c", "user.name=alice", "-c", "user.email=alice@contoso.example")
     for directory in (tmp_path / "one", tmp_path / "two"):
@@ -167,8 +176,11 @@ def test_the_environment_of_a_hook_does_not_name_another_commit(
             ("-C", str(directory), *name, *COMMIT, directory.name),
         ):
             subprocess.run(["git", *command], check=True, capture_output=True)
+    (tmp_path / "one" / "new.yaml").touch()
     commit = git_commit(tmp_path / "one")
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "two" / ".git"))
+    monkeypatch.setenv(variable, value.replace("two", str(tmp_path / "two")))
+    assert commit is not None
+    assert commit.endswith("+")
     assert git_commit(tmp_path / "one") == commit
 
 

@@ -373,3 +373,13 @@ def test_nothing_to_do_is_said_of_the_entry(bench: Bench) -> None:
     bench.applied(estate(imap=16))
     shown = render_plan_text(way_back(bench, 1).plan, colour=False, width=100)
     assert shown == "No changes: live is what it was after entry 1.\n"
+
+
+def test_nothing_to_do_is_not_said_of_what_is_held_and_differs(bench: Bench) -> None:
+    bench.applied(estate(imap=16)).applied(with_mailbox(estate(imap=32), ALICE))
+    shown = render_plan_text(way_back(bench, 1, hold(IMAP), hold(ALICE)).plan, colour=False, width=100)
+    assert shown.startswith("No changes but for what is held: 2 resources differ.\n")
+    assert "a test; differs from what it was then: maxConnectionsPerUser\n" in shown
+    assert "a test; made since\n" in shown
+    back = way_back(bench, 2, hold(IMAP), hold(ALICE))
+    assert render_plan_text(back.plan, colour=False, width=100).startswith("No changes: live is what it was")

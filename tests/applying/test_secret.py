@@ -86,6 +86,8 @@ def test_a_plan_that_has_to_write_what_nobody_here_can_open_says_so(tmp_path: Pa
     found, _ = digests(desired, b"key")
     bob = Key("Mailbox", "bob")
     live = LiveState({bob: Present(desired.resources[bob].spec, 1, {"password": "a digest"})}, {})
+    (other,) = digests(desired, b"key", live=live)[1]
+    assert other.message.startswith("Mailbox/bob: ")  # there is no live secret of alice that might differ
     (warning,) = locked_writes(make_plan(desired, live, digests=found), desired, found)
     assert (warning.code, warning.severity) == ("locked-secret", Severity.WARNING)
     assert warning.message.startswith("Mailbox/alice: this plan has to write an encrypted secret")

@@ -160,3 +160,10 @@ def test_the_verb_makes_a_repository_with_git(tmp_path: Path, capsys: pytest.Cap
     assert main(["fmt", "--check", str(tmp_path / "mail")]) == 0
     assert main(["init", str(tmp_path / "mail")]) == 1
     assert "nothing is overwritten" in capsys.readouterr().err
+
+
+def test_it_says_how_the_hook_is_made_active(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", str(tmp_path)]) == 0
+    told = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert {"pip install pre-commit", "pre-commit install"} <= set(re.findall(r"`([^`]+)`", told))
+    assert "pre-commit hook" in capsys.readouterr().out.splitlines()[-1]

@@ -288,3 +288,17 @@ def test_the_environment_names_policies_for_every_run(
     found = {one["policy"] for one in json.loads(planned.stdout)["guardrails"]}
     assert "rule" in found
     assert len(found) > 1
+
+
+def test_policies_that_a_run_names_may_lie_in_the_estate(applied: Runtime) -> None:
+    team = applied.directory / "team"
+    policies(team / "rules", RULE)
+    write_estate(applied.directory, applied.ports, max_connections_per_user=32)
+    try:
+        asked = ("plan", "--policies", str(team / "rules"), "--format", "json", str(applied.directory))
+        found = json.loads(applied.reconcile(*asked, expect=1).stdout)["guardrails"]
+        assert {one["policy"] for one in found} == {"rule"}
+        refused = applied.reconcile("plan", str(applied.directory), expect=1)
+        assert "error: this is of reconciler/policy/v1, and this run asks no" in refused.stderr
+    finally:
+        shutil.rmtree(team)

@@ -75,6 +75,8 @@ def test_rollback_goes_back_and_is_recorded(applied: Runtime) -> None:
     assert "maxConnectionsPerUser" in done.stdout
     assert limit(applied) == 22
     assert newest(applied)["origin"] == {"rollbackTo": number}
+    shown = applied.reconcile("history", "show", str(newest(applied)["number"])).stdout
+    assert "commit         none: a roll back is of no files\n" in shown
     assert applied.status()["pendingRestarts"] == []
 
 
@@ -104,7 +106,10 @@ def test_rollback_deletes_a_mailbox_only_by_name(applied: Runtime) -> None:
     declare_mailbox(applied, "carol")
     applied.reconcile("apply", "--yes", str(applied.directory))
     refused = applied.reconcile("rollback", "--to", number, "--yes", expect=1)
-    assert "Mailbox/carol: a Mailbox is deleted only by name: --delete Mailbox/carol" in refused.stderr
+    assert (
+        "deleted:\n  Mailbox/carol: a Mailbox is deleted only by name: --delete Mailbox/carol\n"
+        in refused.stderr
+    )
     applied.reconcile("live", "get", "Mailbox/carol")
     applied.reconcile("rollback", "--to", number, "--yes", "--delete", "Mailbox/carol")
     applied.reconcile("live", "get", "Mailbox/carol", expect=1)

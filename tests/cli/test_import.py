@@ -57,10 +57,9 @@ def test_what_no_files_could_declare_is_named_and_nothing_is_written(
     applied.reconcile("live", "set", "PopSettings/ex01", f"proxyTargetPort={port}")
     try:
         ran = applied.reconcile("import", "--out", str(tmp_path / "estate"), expect=1)
-        assert "nothing was written" in ran.stderr
-        assert (
-            f"PopSettings/ex01 proxyTargetPort: 127.0.0.1:{port} belongs to ImapSettings/ex01" in ran.stderr
-        )
+        told = f"  PopSettings/ex01 proxyTargetPort: 127.0.0.1:{port} belongs to ImapSettings/ex01"
+        assert f"nothing was written:\n{told}" in ran.stderr
+        assert "\ntake it away from one of the two first" in ran.stderr
         assert not (tmp_path / "estate").exists()
         write_estate(tmp_path / "files", applied.ports)
         text = (tmp_path / "files" / "estate.yaml").read_text(encoding="utf-8")

@@ -146,6 +146,17 @@ def test_what_is_new_goes_where_it_is_read(layered: Path, runtime: Runtime) -> N
     assert Key("Mailbox", "bob") not in elsewhere.resources
 
 
+@pytest.mark.parametrize(
+    "verb", [("validate",), ("plan",), ("review", "--base", "main")], ids=lambda it: it[0]
+)
+def test_an_environment_without_a_name_is_refused_in_words(
+    layered: Path, reconcile: Reconcile, verb: tuple[str, ...]
+) -> None:
+    ran = reconcile(*verb, layered, "--environment", "")
+    assert ran.code == 1
+    assert "the name is empty; name an environment, or leave the option out" in ran.err
+
+
 def test_no_name_reaches_the_terminal_raw(tmp_path: Path, reconcile: Reconcile) -> None:
     named = "pro\x1b[2J\nNote: all is well"
     write(tmp_path / "base", server=SERVER)

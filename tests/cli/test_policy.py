@@ -52,6 +52,16 @@ def test_settings_that_a_shipped_policy_is_against_fail(reconcile: Reconcile, tm
     assert "protocol-log-off, a case: expected to pass, found ImapSettings/ex01" in ran.err
 
 
+def test_a_variable_names_policies_of_the_estate_for_every_verb(
+    reconcile: Reconcile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_estate(tmp_path / "estate", Ports())
+    policies(tmp_path / "estate" / "rules", policy("true"))
+    assert reconcile("--state", tmp_path, "validate", tmp_path / "estate").code == 1
+    monkeypatch.setenv("RECONCILE_POLICIES", f"shipped {tmp_path / 'estate' / 'rules'}")
+    assert reconcile("--state", tmp_path, "validate", tmp_path / "estate").code == 0
+
+
 def test_tests_of_shipped_policies_are_no_error_of_an_estate(reconcile: Reconcile, tmp_path: Path) -> None:
     write_estate(tmp_path / "estate", Ports())
     policies(tmp_path / "estate" / "policies", trial(policy="mailbox-deletion"), policy("true"))
@@ -74,6 +84,16 @@ def test_files_are_held_against_the_shipped_policies(reconcile: Reconcile, tmp_p
     )
     assert ran.code == 1
     assert "it is self-signed" in ran.err
+    assert "more: reconcile explain self-signed-in-production\n" in ran.err
+    assert "= policy: " not in ran.err
+
+
+def test_a_finding_names_the_policy_that_a_waiver_needs(reconcile: Reconcile, tmp_path: Path) -> None:
+    write_estate(tmp_path / "estate", Ports())
+    policies(tmp_path / "estate" / "policies", policy("false", match="{kinds: [ImapSettings]}"))
+    ran = reconcile("--state", tmp_path, "policy", "check", tmp_path / "estate")
+    assert "error: ImapSettings/ex01: broken\n" in ran.err
+    assert "= policy: rule\n" in ran.err
 
 
 def test_a_waiver_of_the_estate_holds_for_them(reconcile: Reconcile, tmp_path: Path) -> None:

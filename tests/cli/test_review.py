@@ -208,3 +208,13 @@ def test_a_policy_that_nothing_would_ask_is_an_error_of_head(tmp_path: Path, rec
     assert ran.code == 1
     assert "misplaced-policy" in ran.out
     assert "estate/overlays/prod/policies/connections.yaml:1" in ran.out
+
+
+def test_policies_of_head_that_the_run_names_are_no_error(tmp_path: Path, reconcile: Reconcile) -> None:
+    clone = Clone(tmp_path)
+    clone.branch()
+    clone.commit({"estate/team/connections.yaml": POLICY})
+    estate = clone.root / "estate"
+    assert "misplaced-policy" in reconcile("review", estate, "--base", "main").out
+    ran = reconcile("review", estate, "--base", "main", "--policies", estate / "team")
+    assert "misplaced-policy" not in ran.out

@@ -63,7 +63,9 @@ def test_a_stale_plan_names_who_was_there(run: Reconcile, saved: Path) -> None:
     ran = run("apply", saved)
     assert ran.code == 1
     who = re.escape(current_user())
-    assert re.search(rf"ImapSettings/ex01 was changed by {who} at 20\d\d-\d\d-\d\dT", ran.err)
+    told = rf"this plan is stale; plan again:\n  ImapSettings/ex01 was changed by {who} at 20\d\d-\d\d-\d\dT"
+    assert re.search(told, ran.err)
+    assert re.search(told, run("plan", "show", saved).out)
 
 
 def test_it_does_less_when_a_part_is_so_already(run: Reconcile, applied: Runtime, tmp_path: Path) -> None:

@@ -149,6 +149,17 @@ def test_an_unreadable_secret_is_told_with_its_position(run: Reconcile, applied:
     assert "Mailbox/alice" in ran.err
 
 
+def test_a_secret_of_what_is_left_out_is_not_read(run: Reconcile, applied: Runtime) -> None:
+    change(applied)
+    file = applied.directory / "estate.yaml"
+    file.write_text(file.read_text().replace("{file: secrets/bob}", "{env: NOT_SET_FOR_BOB}"))
+    assert "NOT_SET_FOR_BOB is not set" in run("plan", applied.directory).err
+    for chosen in (("--only", "ImapSettings"), ("--exclude", "Mailbox/bob")):
+        ran = run("plan", applied.directory, *chosen)
+        assert (ran.code, ran.err) == (2, "")
+        assert "maxConnectionsPerUser" in ran.out
+
+
 def test_a_changed_password_is_a_change_that_is_not_shown(run: Reconcile, applied: Runtime) -> None:
     (applied.directory / "secrets" / "alice").write_text("another-secret\n")
     ran = run("plan", applied.directory)

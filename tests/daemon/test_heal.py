@@ -80,6 +80,18 @@ def test_policies_that_the_command_line_names_are_asked_too(start: Start, estate
     assert "open-relay" in [one["code"] for one in blocked["diagnostics"]]
 
 
+def test_policies_that_the_command_line_names_may_lie_in_the_estate(start: Start, estate: Runtime) -> None:
+    rules = estate.directory / "rules"
+    rules.mkdir()
+    shutil.copy(SHIPPED / "open-relay.yaml", rules)
+    try:
+        declare_open_relay(estate)
+        blocked = start(*HEAL, "--policies", str(rules)).said("blocked")
+        assert "open-relay" in [one["code"] for one in blocked["diagnostics"]]
+    finally:
+        shutil.rmtree(rules)
+
+
 def look_again(daemon: Daemon, port: int) -> None:
     """Ask for a round, and wait until one has ended that did not apply."""
     bad = 'reconciler_rounds_total{outcome="bad"}'

@@ -8,7 +8,12 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from cryptography.x509.oid import NameOID
 
 #: The beginning of the object identifiers of curves and of ECDSA signatures, in DER.
@@ -40,6 +45,12 @@ def of_no_version(pem: bytes) -> bytes:
 def with_a_subject_that_is_no_text(pem: bytes) -> bytes:
     """The certificate again; its subject and issuer are not in UTF-8."""
     return _replaced(pem, b"ex01.contoso", b"ex\xff1.contoso")
+
+
+def off_its_curve(pem: bytes, key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The certificate of the key again; its public key is no point of the curve."""
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return _replaced(pem, point, point[:-1] + bytes([point[-1] ^ 1]))
 
 
 def with_names(key: ec.EllipticCurvePrivateKey, *names: bytes) -> bytes:

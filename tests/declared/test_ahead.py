@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from io import BytesIO
@@ -103,8 +104,29 @@ def test_what_a_process_that_ends_early_leaves_is_read_here(estate: Path) -> Non
 
 
 def test_what_is_no_message_is_no_answer(estate: Path) -> None:
-    found = Ahead(BytesIO(b"Something printed a greeting, and went on and on.\n" * 9), _files(estate))
-    assert load(estate, ahead=found).desired == load(estate).desired
+    reading, writing = os.pipe()
+    os.write(writing, b"Something printed a greeting, and went on and on.\n" * 9)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        assert load(estate, ahead=Ahead(stream, _files(estate))).desired == load(estate).desired
+
+
+def test_the_process_ends_with_whoever_asked(estate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it waits for somebody who takes what it parsed."""
+    write(estate, many=together(*(mailbox(f"o{number}") for number in range(300))))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(ahead_module, "LEAD", 4096)
+    process = ahead_module._started()
+    monkeypatch.setattr(ahead_module, "_started", lambda: process)
+    with parsed_ahead(_files(estate)):
+        pass
+    assert process is not None
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_cache_that_one_may_not_look_at_is_none(estate: Path) -> None:
+    """As another user's; a name that is too long fails in the same way for everybody."""
+    assert unparsed(estate / ("x" * 300), estate, None) == ()
 
 
 def test_no_room_for_a_process_is_no_error(estate: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,7 +142,7 @@ def test_one_that_is_only_read_is_not_forgotten(tmp_path: Path) -> None:
     then = (datetime.now(UTC) - timedelta(days=31)).timestamp()
     os.utime(file, (then, then))
     assert find(tmp_path) is not None
-    Kept(tmp_path / "cache", "outline", "another directory", form="1").write({})
+    Kept(tmp_path / "cache" / "outline-another.json", form="1").write({})
     assert find(tmp_path) is not None
 
 

@@ -189,7 +189,10 @@ def test_an_unknown_environment_names_what_is_close(tmp_path: Path) -> None:
 
 
 def test_an_environment_of_a_plain_directory_is_an_error(tmp_path: Path) -> None:
-    assert codes(load(write(tmp_path, server=SERVER), environment="test")) == ["environment"]
+    (problem,) = load(write(tmp_path, server=SERVER), environment="test").diagnostics
+    assert problem.code == "environment"
+    assert problem.hint is not None
+    assert problem.hint.startswith("leave --environment or RECONCILE_ENVIRONMENT out, or create ")
 
 
 def test_the_overlay_can_be_given_as_the_directory(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 In a fenced block marked `console`, a line after `$ ` is a command, and what follows is output for the reader. A line
 `(exit 2)` tells the exit code when it is not 0; a "…" in the output stands for anything. The commands of one page run
 one after another in a copy of the examples; a comment `<!-- before: COMMAND -->` is one that the reader need not see.
-Blocks marked `sh` are for the set-up commands, which this test cannot run inside itself; it checks that they are in the
-Makefile.
+Blocks marked `sh` are for the set-up commands, which this test cannot run inside itself; it checks that those of make
+are in the Makefile, and `test_installing` runs those that install.
 """
 
 from __future__ import annotations

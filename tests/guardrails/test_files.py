@@ -115,10 +115,32 @@ def test_a_policy_that_nothing_would_ask_is_an_error(tmp_path: Path, where: str,
     (problem,) = result.diagnostics
     assert (problem.code, problem.severity) == ("misplaced-policy", Severity.ERROR)
     assert problem.position == Position(tmp_path / where / "rule.yaml", 2, 13)
-    assert "policies/ at the top of the estate" in str(problem.hint)
+    assert "read from policies/ at its top" in str(problem.hint)
+    assert "--policies or RECONCILE_POLICIES" in str(problem.hint)
 
 
 def test_a_policy_below_a_directory_of_that_name_is_an_error_too(tmp_path: Path) -> None:
     """The estate itself may lie anywhere, and what is in it is not for that reason a policy that is asked."""
     result = loaded(tmp_path / "policies" / "estate", SERVER, policy("true"))
     assert codes_of(result) == ["misplaced-policy"]
+
+
+def test_a_policy_of_a_directory_that_the_run_names_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estate = tmp_path / "estate"
+    write(estate, server=SERVER)
+    write(estate / "team" / "rules" / "mail", rule=policy("true"))
+    monkeypatch.chdir(tmp_path)
+    assert load(estate, policies=[Path("estate/team/rules")]).diagnostics == ()
+
+
+def test_a_policy_beside_a_directory_that_the_run_names_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, server=SERVER)
+    write(tmp_path / "team" / "rules2", rule=policy("true"))
+    result = load(tmp_path, policies=[tmp_path / "team" / "rules"])
+    assert codes_of(result) == ["misplaced-policy"]
+
+
+def test_a_directory_of_policies_is_no_estate_of_misplaced_ones(tmp_path: Path) -> None:
+    assert codes_of(loaded(tmp_path / "policies", policy("true"), waiver())) == ["directory"]

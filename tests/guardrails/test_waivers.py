@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.guardrails.builders import codes, imap, judged, policies, policy, subjects, waiver
+from reconciler.guardrails.guard import Guard
+from tests.guardrails.builders import NOW, codes, imap, judged, planned, policies, policy, subjects, waiver
 
 RULE = policy("false", match="{kinds: [ImapSettings]}")
 
@@ -33,6 +34,19 @@ def test_when_it_has_expired_the_finding_is_back_and_it_is_told(tmp_path: Path) 
 def test_one_that_excuses_nothing_is_told(tmp_path: Path) -> None:
     verdict = judged(policies(tmp_path, policy("true"), waiver()), imap())
     assert (codes(verdict), verdict.is_blocking) == (["waiver-unused"], False)
+
+
+def test_one_that_excuses_nothing_may_be_of_another_environment(tmp_path: Path) -> None:
+    """Otherwise the advice for one environment makes another one red."""
+    policies(tmp_path / "policies", policy("environment.environment != 'production'"), waiver())
+    (tmp_path / "base").mkdir()
+    (tmp_path / "overlays" / "test").mkdir(parents=True)
+    judged = Guard(environment="test").judge(planned([imap()]), tmp_path, now=NOW)
+    (unused,) = judged.verdict.problems
+    assert unused.code == "waiver-unused"
+    assert unused.hint == "this is of the environment test alone: remove it if no other one needs it"
+    (needed,) = Guard(environment="production").judge(planned([imap()]), tmp_path, now=NOW).verdict.findings
+    assert needed.waiver is not None
 
 
 def test_one_for_changes_may_wait_for_them(tmp_path: Path) -> None:

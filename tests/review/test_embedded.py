@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import git
 from reconciler.applying.history import git_commit
 from reconciler.cli.main import main
 from reconciler.review.git import Repository
@@ -21,6 +22,21 @@ CONFIG = """\
 	hooksPath = "{hooks}"
 {work_tree}[filter "x"]
 	clean = "echo filter >> {ran}; cat"
+"""
+
+
+PROMISOR = """\
+[core]
+	repositoryformatversion = 1
+	bare = true
+[extensions]
+	partialClone = origin
+[remote "origin"]
+	url = {url}
+	promisor = true
+	uploadpack = "echo uploadpack >> {ran}; false"
+[protocol "file"]
+	allow = always
 """
 
 
@@ -111,3 +127,21 @@ def test_no_command_is_run_where_nothing_is_around_it(attacked: Attacked, tmp_pa
     (alone / "imap.yaml").write_text("edited: true", encoding="utf-8")
     main(["review", str(alone), "--base", "HEAD"])
     assert not attacked.ran.exists()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["this git", "a git without GIT_NO_LAZY_FETCH"])
+def test_missing_objects_are_not_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    """The remote that promises them names a program of its own."""
+    alone, ran = tmp_path / "unpacked", tmp_path / "ran"
+    (alone / "objects").mkdir(parents=True)
+    (alone / "refs" / "heads").mkdir(parents=True)
+    (alone / "HEAD").write_text("ref: refs/heads/main\n")
+    (alone / "refs" / "heads" / "main").write_text("1" * 40 + "\n")
+    (alone / "config").write_text(PROMISOR.format(url=tmp_path, ran=ran))
+    (alone / "imap.yaml").write_text("{}")
+    if not known:
+        monkeypatch.setattr(git, "_ALONE", {**git._ALONE, "GIT_NO_LAZY_FETCH": "0"})
+    assert main(["review", str(alone), "--base", "main"]) == 1
+    assert not ran.exists()

@@ -113,6 +113,16 @@ def test_a_signature_that_is_not_ascii_is_wrong(tmp_path: Path, signature: str) 
     assert not document.is_signed(replace(saved, signature=signature), b"key")
 
 
+def test_a_value_that_is_refused_is_named_with_its_place(tmp_path: Path) -> None:
+    content = document.written(_certificate(tmp_path), b"key").replace(b'"spec":{', b'"spec":{"oops":1,')
+    with pytest.raises(SavedPlanError) as caught:
+        document.parse(content, "change.plan")
+    assert str(caught.value) == (
+        "change.plan holds a value that this version refuses: Certificate/ex01/mail spec.oops: unknown field; "
+        "make it again with `reconcile plan DIR --out FILE`"
+    )
+
+
 def test_what_is_damaged_is_not_printed_whole(tmp_path: Path) -> None:
     content = document.written(_certificate(tmp_path), b"key").replace(b'"alice"', b'"ali\\ud800ce"')
     with pytest.raises(SavedPlanError) as caught:

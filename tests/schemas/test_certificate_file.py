@@ -9,6 +9,7 @@ from schemas.v1.certificate_file import UnreadableCertificateError, certificates
 from tests.declared.pem import (
     certificate_pem,
     of_no_version,
+    off_its_curve,
     signed_in_an_unknown_way,
     with_a_subject_that_is_no_text,
     with_names,
@@ -27,6 +28,7 @@ NAMES, NO_ASCII = (bytes.fromhex("30058203") + name for name in (b"one", b"\xff\
         (with_names(KEY, b"garbage"), "has extensions that cannot be read: "),
         (with_names(KEY, NAMES, NAMES), "has extensions that cannot be read: Duplicate 2.5.29.17"),
         (with_a_subject_that_is_no_text(GOOD), "has a subject that cannot be read: "),
+        (off_its_curve(GOOD, KEY), "has a key that cannot be read: "),
         (of_no_version(GOOD), "has a version that cannot be read: "),
         (
             GOOD + with_a_subject_that_is_no_text(GOOD),

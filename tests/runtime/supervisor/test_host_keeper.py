@@ -37,6 +37,7 @@ class Estate:
         self.refusal: Exception | None = None
         self.reasons: list[str] = []
         self.is_resumed = asyncio.Event()
+        self.loses_cancellation = False
         command = HostCommand("ex01", "frontend", state, state / "log", lock)
         hooks = KeeperHooks(self._configuration, lambda _: None, self.reasons.append, self._resume)
         self.keeper = HostKeeper(command, hooks=hooks, events=EventBus())
@@ -48,12 +49,23 @@ class Estate:
         await eventually(lambda: any("cannot be configured" in one for one in self.reasons))
 
     async def _configuration(self) -> Message:
+        if self.loses_cancellation:
+            await _until_cancelled()
         if self.refusal is not None:
             raise self.refusal
         return {"backendKey": "", "endpoints": {}, "healthMailbox": None}
 
     async def _resume(self) -> None:
         self.is_resumed.set()
+
+
+async def _until_cancelled() -> None:
+    """And go on, as `asyncio.wait_for` does when what it waits for ends at that moment; it may have done so before, and
+    no second cancellation comes."""
+    try:
+        await asyncio.sleep(1)
+    except asyncio.CancelledError:
+        return
 
 
 @asynccontextmanager
@@ -100,6 +112,19 @@ def test_a_stop_ends_a_host_that_is_just_being_started(state: Path) -> None:
         async with estate(state) as found:
             before = await found.keeper.acquire()
             os.kill(before.pid, signal.SIGKILL)
+            await eventually(lambda: found.keeper.state == "starting")
+            await found.keeper.stop()
+            assert found.keeper.state == "stopped"
+            assert not found.is_resumed.is_set()
+
+    run(situation())
+
+
+def test_a_stop_ends_although_its_cancellation_is_lost(state: Path) -> None:
+    async def situation() -> None:
+        async with estate(state) as found:
+            await found.lose_host()
+            found.loses_cancellation = True
             await eventually(lambda: found.keeper.state == "starting")
             await found.keeper.stop()
             assert found.keeper.state == "stopped"
