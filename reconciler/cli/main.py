@@ -83,16 +83,6 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
 
 
-def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value and not ctx.resilient_parsing:
-        from importlib.metadata import version
-
-        from reconciler.cli.common import say
-
-        say(f"reconcile {version('reconciler')}")
-        ctx.exit()
-
-
 @click.command(cls=LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--state",
@@ -108,9 +98,7 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     type=click.Path(dir_okay=False),
     help="File with the age or SSH key that opens encrypted secrets; RECONCILE_AGE_IDENTITY sets it too.",
 )
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
-)
+@click.version_option(package_name="reconciler", message="%(prog)s %(version)s", help="Show the version.")
 @click.pass_context
 def reconcile(ctx: click.Context, state: str, identity: str | None) -> None:
     """The root of all verbs; keeps where the state is, and hands on whose key opens secrets."""
